@@ -1,0 +1,1 @@
+"""The documented systems, written once on the Node API."""

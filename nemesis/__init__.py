@@ -1,0 +1,1 @@
+"""Faults: pure descriptions of what should break."""
