@@ -22,12 +22,16 @@ from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 import msgspec
 
 from harness.core.errors import Problem
-from harness.core.fault import Evidence, State
+from harness.core.fault import Evidence, FaultInterval, State
+from harness.core.history import History
 from harness.core.options import Option, Options
+from harness.core.verdict import Verdict
 
 __all__ = [
     "Availability",
     "Body",
+    "CheckContext",
+    "Checker",
     "Client",
     "Cluster",
     "Control",
@@ -104,7 +108,7 @@ class Node(Protocol):
         ...
 
 
-Handler = Callable[[Message], "Body | None | Awaitable[Body | None]"]
+Handler = Callable[[Message], "Body | Awaitable[Body | None] | None"]
 """Answers one message. Returns the reply's body (None: no reply), or raises ``ClientError`` for an
 error reply. A handler that needs to wait is a coroutine function; others are plain (cheaper)."""
 
@@ -341,3 +345,27 @@ class Nemesis(Protocol):
         """The control's desired state for ``target``. Never empty for a valid target; falls back
         to a random node where there is no primary at the moment."""
         ...
+
+
+# --- checkers -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckContext:
+    """What a checker is told beside the history. ``model`` names the sequential specification
+    (``register``, ``cas-register``, ...); ``faults`` are those that fired. A checker that has not
+    decided within ``time_limit_s`` (wall time) answers unknown."""
+
+    model: str = "cas-register"
+    faults: tuple[FaultInterval, ...] = ()
+    time_limit_s: float = 60.0
+
+
+class Checker(Protocol):
+    """History in, verdict out. Never raises for a well-formed history; never valid when it did
+    not look."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+
+    def check(self, history: History, context: CheckContext) -> Verdict: ...

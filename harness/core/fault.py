@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Evidence", "Fault", "Schedule", "State", "Window"]
+__all__ = ["Evidence", "Fault", "FaultInterval", "Schedule", "State", "Window"]
 
 State = tuple[tuple[str, ...], ...]
 """A control's desired state, sorted. Links: ``(("n1", "n2"), ...)``, each a directed link whose
@@ -29,6 +29,17 @@ class Fault:
     control: str
     target: str
     state: State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultInterval:
+    """One fault of a finished run: in force from ``start_ns`` to ``end_ns`` (None: never proven
+    healed), both since the run began. ``bit``: a probe proved that it took effect."""
+
+    fault: Fault
+    start_ns: int
+    end_ns: int | None
+    bit: bool
 
 
 @dataclass(frozen=True, slots=True)

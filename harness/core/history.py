@@ -139,8 +139,16 @@ class History:
                 )
             )
         table = np.array(rows, dtype=np.int64).reshape(-1, 8)
+        index, time, process, kind, f, key, value, node = np.ascontiguousarray(table.T)
         history = History(
-            *(np.ascontiguousarray(table[:, column]) for column in range(8)),
+            index=index,
+            time=time,
+            process=process,
+            type=kind,
+            f=f,
+            key=key,
+            value=value,
+            node=node,
             functions=tuple(functions.values),
             keys=tuple(keys.values),
             nodes=tuple(nodes.values),

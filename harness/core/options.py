@@ -6,13 +6,14 @@ bad value is refused before anything starts. All problems are collected.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from harness.core.errors import Problem
 
-__all__ = ["Option", "Options", "OptionValue", "read_options"]
+__all__ = ["Option", "OptionValue", "Options", "read_options"]
 
 OptionValue = int | float | str | bool | tuple[str, ...]
 Options = Mapping[str, OptionValue]
@@ -64,7 +65,7 @@ class Option:
                 raise ValueError(text)
             return text
         number = int(text) if isinstance(self.default, int) else float(text)
-        if number != number or number in (float("inf"), float("-inf")):
+        if not math.isfinite(number):
             raise ValueError(text)
         if self.minimum is not None and number < self.minimum:
             raise ValueError(text)

@@ -25,7 +25,7 @@ class Validity(Enum):
 
     @property
     def json(self) -> bool | str:
-        return {"valid": True, "invalid": False, "unknown": "unknown"}[self.value]
+        return "unknown" if self is Validity.UNKNOWN else self is Validity.VALID
 
     @property
     def exit_code(self) -> int:
