@@ -23,7 +23,9 @@ import msgspec
 
 from harness.core.errors import Problem
 from harness.core.fault import Evidence, FaultInterval, State
+from harness.core.generate import Generator
 from harness.core.history import History
+from harness.core.operation import Operation
 from harness.core.options import Option, Options
 from harness.core.verdict import Verdict
 
@@ -49,6 +51,7 @@ __all__ = [
     "Request",
     "Situation",
     "Substrate",
+    "Workload",
 ]
 
 T = TypeVar("T")
@@ -98,8 +101,9 @@ class Node(Protocol):
         """Send without waiting. May be lost, duplicated, delayed; never corrupted."""
         ...
 
-    async def rpc(self, dest: str, body: Body, timeout_s: float) -> Body:
-        """The reply's body. Raises ``RpcError`` (code 0: no reply in time; else the error reply).
+    def rpc(self, dest: str, body: Body, timeout_s: float) -> Awaitable[Body]:
+        """The reply's body. The request is under way when this returns, whether or not the result
+        is awaited (a coroutine function must therefore start a task). Raises ``RpcError`` (code 0: no reply in time; else the error reply).
         A node may call itself: that does not cross the network and works under any partition."""
         ...
 
@@ -130,10 +134,12 @@ class Replica(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A node and the address (an IPv4 address) on which it listens."""
+    """A node and its IPv4 addresses: ``address`` is where other nodes reach it, ``listen`` where it
+    listens itself and where clients connect. They differ where a proxy stands between nodes."""
 
     name: str
     address: str
+    listen: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +254,7 @@ class Request:
 
     cluster: Cluster
     options: Options
+    """Of the cluster and of the substrate together."""
     nodes: tuple[str, ...]
     data: Path
     logs: Path
@@ -300,6 +307,7 @@ class Substrate(Protocol):
     name: ClassVar[str]
     summary: ClassVar[str]
     strength: ClassVar[int]
+    options: ClassVar[tuple[Option, ...]]
     controls: ClassVar[frozenset[str]]
     simulated: ClassVar[bool]
 
@@ -369,3 +377,34 @@ class Checker(Protocol):
     summary: ClassVar[str]
 
     def check(self, history: History, context: CheckContext) -> Verdict: ...
+
+
+# --- workloads ------------------------------------------------------------------------------
+
+
+class Workload(Protocol):
+    """What clients do. ``checkers`` name those that judge the history, the deciding one first;
+    ``required`` are the functions that must have succeeded for the verdict to mean anything."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    options: ClassVar[tuple[Option, ...]]
+    checkers: ClassVar[tuple[str, ...]]
+    required: ClassVar[tuple[str, ...]]
+    model: ClassVar[str]
+
+    def problems(self, operations: frozenset[str], options: Options) -> list[Problem]:
+        """Why a cluster that answers ``operations`` cannot serve this workload."""
+        ...
+
+    def generator(self, operations: frozenset[str], options: Options) -> Generator:
+        """What clients do while the clock runs, without rate and time limits."""
+        ...
+
+    def final(self, history_keys: Sequence[Any], options: Options) -> Generator | None:
+        """What clients do after healing and recovery, given the keys used so far."""
+        ...
+
+    async def invoke(self, client: Client, operation: Operation, timeout_s: float) -> Any:
+        """Perform ``operation``; the value of its completion. Raises ``ClientError``."""
+        ...

@@ -1,0 +1,150 @@
+"""The linearizability checker: a history in, a verdict with its sentence out.
+
+A key proven broken makes the verdict invalid, whatever could not be decided about others. The
+verdict on one history is always the same, unless the time limit cut the search short.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from checkers.linearizable import explain
+from checkers.linearizable.budget import Budget
+from checkers.linearizable.judge import Findings, judge_any_model, judge_registers
+from checkers.linearizable.registers import Unsupported
+from checkers.models import MODELS, Model, Register
+from harness.core.contracts import CheckContext
+from harness.core.history import History
+from harness.core.operation import Type
+from harness.core.verdict import Validity, Verdict
+
+__all__ = ["Linearizable"]
+
+_ANOMALIES_MAX = 10
+_STEPS_MAX = 2_000_000
+_UNDECIDED_SHOWN_MAX = 10
+
+
+class Linearizable:
+    """Is there an order of all operations, in agreement with real time, that the model allows?
+
+    ``steps_max`` bounds the general search on each key, and with it the memory; ``clock`` measures
+    the time limit.
+    """
+
+    name: ClassVar[str] = "linearizable"
+    summary: ClassVar[str] = (
+        "every operation takes effect at one instant between its call and its return"
+    )
+
+    def __init__(
+        self,
+        *,
+        models: Mapping[str, Model] = MODELS,
+        steps_max: int = _STEPS_MAX,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._models = models
+        self._steps_max = steps_max
+        self._clock = clock
+
+    def check(self, history: History, context: CheckContext) -> Verdict:
+        """Invalid with a witness for each broken key (the first ten); unknown with ``timeout``,
+        ``vacuous``, ``unsupported`` or ``crash``."""
+        try:
+            return self._check(history, context)
+        except Unsupported as refusal:
+            return self._unknown("unsupported", f"Nothing was checked: {refusal}.")
+        except Exception as error:  # a checker that crashes must never look like a pass
+            text = f"{type(error).__name__}: {error}"
+            return self._unknown("crash", f"The checker itself crashed ({text}).")
+
+    def _check(self, history: History, context: CheckContext) -> Verdict:
+        model = self._models.get(context.model)
+        if model is None:
+            known = ", ".join(sorted(self._models))
+            raise Unsupported(f"there is no model {context.model!r} (known: {known})")
+        budget = Budget(
+            steps_left=self._steps_max,
+            deadline_s=self._clock() + context.time_limit_s,
+            clock=self._clock,
+        )
+        decide = judge_registers if isinstance(model, Register) else judge_any_model
+        findings = decide(history, model, budget)
+        if findings is None:
+            sentence = "Nothing was checked: no operation that observes anything succeeded."
+            return self._unknown("vacuous", sentence, _details(history, context.model, Findings()))
+        return self._verdict(history, context.model, findings)
+
+    def _verdict(self, history: History, model: str, findings: Findings) -> Verdict:
+        details = _details(history, model, findings)
+        if findings.broken:
+            keys = sorted(findings.broken)[:_ANOMALIES_MAX]
+            anomalies = tuple(findings.broken[key]() for key in keys)
+            best = min(anomalies, key=lambda anomaly: len(anomaly.operations))
+            return Verdict(
+                checker=self.name,
+                validity=Validity.INVALID,
+                sentence=best.sentence,
+                anomalies=anomalies,
+                details=details,
+            )
+        if findings.undecided:
+            return self._unknown("timeout", _undecided(history, findings, details), details)
+        keyed = "" if details["keys"] == 1 else f" on {details['keys']:,} keys"
+        return Verdict(
+            checker=self.name,
+            validity=Validity.VALID,
+            sentence=f"All {details['operations']:,} operations{keyed} are linearizable.",
+            details=details,
+        )
+
+    def _unknown(
+        self, reason: str, sentence: str, details: Mapping[str, Any] | None = None
+    ) -> Verdict:
+        return Verdict(
+            checker=self.name,
+            validity=Validity.UNKNOWN,
+            reason=reason,
+            sentence=sentence,
+            details=details or {},
+        )
+
+
+def _details(history: History, model: str, findings: Findings) -> dict[str, Any]:
+    operations = history.operations
+    kept = operations.outcome != Type.FAIL
+    return {
+        "model": model,
+        "operations": int(kept.sum()),
+        "indeterminate": int((operations.outcome == Type.INFO).sum()),
+        "failed": int((~kept).sum()),
+        "keys": len(np.unique(operations.key[kept])),
+        "keys_by_procedure": dict(findings.procedures),
+        "keys_broken": len(findings.broken),
+        "keys_undecided": len(findings.undecided),
+        "undecided": [
+            {
+                "key": history.keys[key],
+                "returns_ordered": outcome.passed,
+                "returns": outcome.returns,
+            }
+            for key, outcome in sorted(findings.undecided.items())[:_UNDECIDED_SHOWN_MAX]
+        ],
+    }
+
+
+def _undecided(history: History, findings: Findings, details: Mapping[str, Any]) -> str:
+    key = min(findings.undecided)
+    outcome = findings.undecided[key]
+    start = explain.prefix(history.keys[key]) or "It was "
+    many = len(findings.undecided)
+    total = f" ({many:,} of {details['keys']:,} keys undecided)" if details["keys"] > 1 else ""
+    return (
+        f"{start}not decided within the limit; {outcome.passed:,} of {outcome.returns:,} "
+        f"completed operations could be ordered{total}."
+    )

@@ -1,0 +1,159 @@
+"""Which procedure decides which key.
+
+Keys are judged one by one, for a history is linearizable exactly if each of its objects is (Herlihy
+& Wing 1990, theorem 1; "P-compositionality", Horn & Kroening, FORTE 2015). A key of a register
+whose written values are unique goes to the zones (exact, O(n log n), all such keys at once); any
+other to the general search (exact too, but bounded).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from checkers.linearizable import explain, witness
+from checkers.linearizable.budget import Budget
+from checkers.linearizable.instances import by_key
+from checkers.linearizable.registers import NOTHING, Ints, Registers, encode
+from checkers.linearizable.search import Instance, Outcome, search
+from checkers.linearizable.zones import Violation, structure, violations
+from checkers.models import Model, Register
+from harness.core.history import History
+from harness.core.operation import Type
+from harness.core.verdict import Anomaly
+
+__all__ = ["Findings", "judge_any_model", "judge_registers"]
+
+_FIRST_ROUND_STEPS = 20_000
+_WITNESS_STEPS = 50_000
+
+Prove = Callable[[], Anomaly]
+
+
+@dataclass(slots=True)
+class Findings:
+    """What is known so far. ``broken`` has a way to the anomaly for each broken key, on demand:
+    only a few are ever shown. ``undecided`` are keys with how far the search came."""
+
+    procedures: dict[str, int] = field(default_factory=dict)
+    broken: dict[int, Prove] = field(default_factory=dict)
+    undecided: dict[int, Outcome] = field(default_factory=dict)
+
+
+def judge_registers(history: History, model: Model, budget: Budget) -> Findings | None:
+    """Judge registers. None: nothing was observed."""
+    assert isinstance(model, Register)
+    registers = encode(history, model)
+    if not ((registers.before != NOTHING) & (registers.ret < registers.horizon)).any():
+        return None
+    findings = Findings()
+    ambiguous = registers.ambiguous()
+    plain = registers.select(~np.isin(registers.key, ambiguous))
+    if len(plain):
+        _by_zones(history, plain, findings)
+    if len(ambiguous):
+        _by_search(history, registers, ambiguous, findings, budget)
+    return findings
+
+
+def _by_zones(history: History, registers: Registers, findings: Findings) -> None:
+    found = structure(registers)
+    findings.procedures["zones"] = len(np.unique(registers.key))
+
+    def prove(violation: Violation) -> Prove:
+        def anomaly() -> Anomaly:
+            part = witness.from_zones(found, violation, _witness_budget())
+            rows = np.flatnonzero(registers.key == violation.key)
+            places = np.searchsorted(rows, np.array(part, dtype=np.int64)).tolist()
+            return explain.anomaly(history, registers.select(rows), places, "zones")
+
+        return anomaly
+
+    for violation in violations(found):
+        findings.broken[violation.key] = prove(violation)
+
+
+def _by_search(
+    history: History, registers: Registers, keys: Ints, findings: Findings, budget: Budget
+) -> None:
+    parts = {int(key): registers.select(registers.key == key) for key in keys.tolist()}
+    outcomes = _search_all({key: witness.instance(part) for key, part in parts.items()}, budget)
+    findings.procedures["search"] = len(parts)
+
+    def prove(part: Registers, stuck: int) -> Prove:
+        def anomaly() -> Anomaly:
+            places = witness.from_search(part, stuck, _witness_budget())
+            return explain.anomaly(history, part, places, "search")
+
+        return anomaly
+
+    for key, outcome in outcomes.items():
+        if outcome.legal is None:
+            findings.undecided[key] = outcome
+        elif not outcome.legal:
+            assert outcome.stuck is not None
+            findings.broken[key] = prove(parts[key], outcome.stuck)
+
+
+def judge_any_model(history: History, model: Model, budget: Budget) -> Findings | None:
+    """Judge any other model by the general search alone. None: nothing was observed."""
+    operations = history.operations
+    observers = [history.function(name) for name in sorted(model.observers)]
+    keyed = {int(operations.key[rows[0]]): (rows, one) for rows, one in by_key(history, model)}
+    if not ((operations.outcome == Type.OK) & np.isin(operations.f, observers)).any():
+        return None
+    findings = Findings(procedures={"search": len(keyed)})
+
+    def prove(rows: Ints, one: Instance, stuck: int) -> Prove:
+        return lambda: _stuck(history, rows, one, stuck)
+
+    outcomes = _search_all({key: one for key, (_, one) in keyed.items()}, budget)
+    for key, outcome in outcomes.items():
+        if outcome.legal is None:
+            findings.undecided[key] = outcome
+        elif not outcome.legal:
+            assert outcome.stuck is not None
+            findings.broken[key] = prove(*keyed[key], outcome.stuck)
+    return findings
+
+
+def _stuck(history: History, rows: Ints, one: Instance, stuck: int) -> Anomaly:
+    """The anomaly of a model without a smaller witness: all that was invoked before the return
+    that no order can pass."""
+    until = one.ret[stuck]
+    assert until is not None
+    operations = history.operations
+    shown = rows[np.array(one.call) <= until]
+    key = history.keys[int(operations.key[rows[0]])]
+    f = history.functions[int(operations.f[rows[stuck]])]
+    sentence = (
+        f"{explain.prefix(key)}no order of the first {len(shown):,} operations explains the "
+        f"{f} of process {int(operations.process[rows[stuck]])} that returned "
+        f"{explain.show(history.values[int(operations.result[rows[stuck]])])}."
+    )
+    return Anomaly(
+        name="non-linearizable",
+        sentence=sentence,
+        operations=tuple(history.index[operations.invocation[shown]].tolist()),
+        key=key,
+        details={"procedure": "search"},
+    )
+
+
+def _search_all(instances: Mapping[int, Instance], budget: Budget) -> dict[int, Outcome]:
+    """The outcome for each key. The cheap keys come first, so that one hard key does not keep the
+    others from being decided."""
+    outcomes: dict[int, Outcome] = {}
+    todo = sorted(instances, key=lambda key: (len(instances[key].call), key))
+    for steps in (min(_FIRST_ROUND_STEPS, budget.steps_left), budget.steps_left):
+        for key in todo:
+            outcomes[key] = search(instances[key], budget.of(steps))
+        todo = [key for key in todo if outcomes[key].legal is None]
+    return dict(sorted(outcomes.items()))
+
+
+def _witness_budget() -> Budget:
+    # Counted in steps alone: the verdict stands already, and its words must not depend on time.
+    return Budget(steps_left=_WITNESS_STEPS, deadline_s=float("inf"), clock=lambda: 0.0)

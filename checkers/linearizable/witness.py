@@ -1,0 +1,227 @@
+"""The smallest set of register operations that is already illegal by itself.
+
+Leaving out a write can make a legal history look illegal (its value now comes from nowhere), so a
+part of a history is judged more leniently than a whole one: *an observation counts only if its
+source is certainly in the part*. A write outside the part cannot be the source if it began after
+the observation ended, or if an operation of the part certainly replaced it before the observation
+began. An observation that does not count is dropped: a read vanishes, and a compare-and-set becomes
+a write.
+
+Take any legal order of the whole and restrict it to the part: counted observations keep their
+source, so the restriction is legal. Hence an illegal part proves the whole illegal, and every part
+that contains an illegal one is illegal too; so leaving out one operation after another leads to a
+set from which nothing can be spared. Taken literally, such a set is illegal as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from checkers.linearizable.budget import Budget
+from checkers.linearizable.registers import CAS, NOTHING, READ, WRITE, Ints, Registers
+from checkers.linearizable.search import Instance, search
+from checkers.linearizable.zones import Structure, Violation
+from checkers.models import Register
+
+__all__ = ["Judge", "closure", "from_search", "from_zones", "instance"]
+
+_MODEL = Register(initial=0, functions=frozenset({"read", "write", "cas"}))
+_CHECK_STEPS_MAX = 20_000
+_STEPS_PER_OPERATION = 4  # enough to walk down a chain, however long
+_WINDOW_MIN = 8
+_FUNCTIONS = {READ: "read", WRITE: "write", CAS: "cas"}
+
+
+def instance(registers: Registers) -> Instance:
+    """The operations of one key as the general search takes them: value codes are the states."""
+    columns = (registers.kind, registers.before, registers.after)
+    kinds = []
+    for kind, before, after in zip(*(column.tolist() for column in columns), strict=True):
+        argument = {READ: None, WRITE: after, CAS: (before, after)}[kind]
+        kinds.append((_FUNCTIONS[kind], argument, before if kind == READ else None))
+    horizon = registers.horizon
+    return Instance(
+        model=_MODEL,
+        initial=0,
+        call=registers.call.tolist(),
+        ret=[None if ret == horizon else ret for ret in registers.ret.tolist()],
+        kind=kinds,
+    )
+
+
+class Judge:
+    """Judges parts of the operations of one key (positions into ``registers``)."""
+
+    def __init__(self, registers: Registers, budget: Budget) -> None:
+        self._registers = registers
+        self._budget = budget
+        writes = np.flatnonzero(registers.kind != READ)
+        writes = writes[np.argsort(registers.after[writes], kind="stable")]
+        values, starts, counts = np.unique(
+            registers.after[writes], return_index=True, return_counts=True
+        )
+        self._writers = {
+            value: writes[start : start + count]
+            for value, start, count in zip(values.tolist(), starts, counts, strict=True)
+        }
+
+    def illegal(self, part: Iterable[int]) -> bool:
+        """Whether ``part`` is certainly illegal by itself. False also when the budget is spent."""
+        rows = np.array(sorted(part), dtype=np.int64)
+        if not len(rows) or self._budget.steps_left <= 0:
+            return False
+        lenient = self._lenient(rows)
+        allowed = max(_CHECK_STEPS_MAX, _STEPS_PER_OPERATION * len(rows))
+        outcome = search(instance(lenient), self._budget.of(allowed))
+        self._budget.steps_left -= outcome.steps + len(rows)
+        return outcome.legal is False
+
+    def _lenient(self, rows: Ints) -> Registers:
+        part = self._registers.select(rows)
+        counted = self._counted(part, rows)
+        drop = (part.kind == READ) & ~counted
+        blind = (part.kind == CAS) & ~counted
+        return replace(
+            part,
+            kind=np.where(blind, WRITE, part.kind),
+            before=np.where(blind, NOTHING, part.before),
+        ).select(~drop)
+
+    def _counted(self, part: Registers, rows: Ints) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Which observations certainly have their source in the part."""
+        certain = (part.kind != READ) & (part.ret < part.horizon)
+        order = np.argsort(part.ret[certain], kind="stable")
+        returned = part.ret[certain][order]
+        # latest_call[i]: the latest call among the i writes that returned first.
+        latest_call = np.concatenate([[-1], np.maximum.accumulate(part.call[certain][order])])
+        replaced = latest_call[np.searchsorted(returned, part.call, side="left")]
+        members = set(rows.tolist())
+        result = np.ones(len(part), dtype=bool)
+        for i in np.flatnonzero(part.before != NOTHING).tolist():
+            writers = self._writers.get(int(part.before[i]))
+            if writers is None:
+                continue
+            possible = self._registers.call[writers] <= part.ret[i]
+            possible &= self._registers.ret[writers] >= replaced[i]
+            possible &= writers != rows[i]
+            result[i] = members.issuperset(writers[possible].tolist())
+        return result
+
+    def witness(self, part: Iterable[int]) -> tuple[int, ...]:
+        """The illegal ``part`` without what can be spared, in order of invocation; but with a write
+        of each value observed, so that it can be understood: its latest possible source, or else
+        the first one."""
+        kept = self._shrink(part)
+        registers, result = self._registers, set(kept)
+        for place in kept:
+            writers = self._writers.get(int(registers.before[place]))
+            if writers is None or result.intersection(writers.tolist()):
+                continue
+            calls = registers.call[writers]
+            begun = writers[calls <= registers.ret[place]]
+            source = (
+                begun[registers.call[begun].argmax()] if len(begun) else writers[calls.argmin()]
+            )
+            result.add(int(source))
+        return tuple(sorted(result))
+
+    def _shrink(self, part: Iterable[int]) -> tuple[int, ...]:
+        """A part of the illegal ``part`` from which nothing can be spared (as far as the budget
+        allows)."""
+        kept = sorted(part)
+        size = max(len(kept) // 2, 1)
+        while True:
+            place = 0
+            while place < len(kept):
+                fewer = kept[:place] + kept[place + size :]
+                if self.illegal(fewer):
+                    kept = fewer
+                else:
+                    place += size
+            if size == 1:
+                return tuple(kept)
+            size //= 2
+
+
+def from_zones(found: Structure, violation: Violation, budget: Budget) -> tuple[int, ...]:
+    """The witness of a violation that the zones found: positions in their registers."""
+    rows = np.flatnonzero(found.registers.key == violation.key)
+    local = {position: place for place, position in enumerate(rows.tolist())}
+    suspects = {local[position] for position in closure(found, violation.corners())}
+    judge = Judge(found.registers.select(rows), budget)
+    part = suspects if judge.illegal(suspects) else set(local.values())
+    return tuple(int(rows[place]) for place in judge.witness(part))
+
+
+def closure(found: Structure, corners: tuple[int, ...]) -> set[int]:
+    """``corners`` with the writes of their values, the chains that link those of one block, and
+    for indeterminate operations an observation that proves that they happened."""
+    result = set(corners)
+    top: dict[int, int] = {}
+    clusters = [int(found.cluster[corner]) for corner in corners]
+    for cluster in clusters:
+        root = int(found.root[cluster])
+        top[root] = min(top.get(root, cluster), cluster, key=lambda c: int(found.depth[c]))
+    for start in clusters:
+        stop = int(found.depth[top[int(found.root[start])]])
+        cluster, seen = start, set[int]()
+        while cluster >= 0 and cluster not in seen:
+            seen.add(cluster)
+            writer = int(found.writer[cluster])
+            if writer >= 0:
+                result.add(writer)
+            if found.depth[cluster] <= stop and not found.cyclic[cluster]:
+                break
+            cluster = int(found.parent[cluster])
+    return result | _proofs(found, result)
+
+
+def _proofs(found: Structure, operations: set[int]) -> set[int]:
+    """For each indeterminate operation somebody who saw its value (and so on, if that is another
+    indeterminate operation)."""
+    registers = found.registers
+    result: set[int] = set()
+    for operation in operations:
+        position = operation
+        while registers.ret[position] == registers.horizon:
+            cluster = found.cluster[position]
+            reads = np.flatnonzero((found.cluster == cluster) & (registers.kind == READ))
+            swaps = np.flatnonzero(found.parent_of == cluster)
+            # An operation is only kept if it was observed, so one of them is there.
+            position = int(reads[0] if len(reads) else swaps[0])
+            if position in result or position in operations:
+                break
+            result.add(position)
+    return result
+
+
+def from_search(registers: Registers, stuck: int, budget: Budget) -> tuple[int, ...]:
+    """The witness of one key whose search got stuck at the return of ``stuck``: the shortest
+    window (by doubling) before it that is illegal, shrunk. Without such a window (or the budget to
+    find it) everything invoked before that return, which is what the search proved illegal."""
+    judge = Judge(registers, budget)
+    until = registers.ret[stuck]
+    prefix = np.flatnonzero(registers.call <= until)
+    ended = np.where(registers.ret < registers.horizon, registers.ret, registers.call)[prefix]
+    latest = prefix[np.argsort(-ended, kind="stable")]
+    # What was still pending rarely matters, but multiplies the orders to try: first without it.
+    over = latest[registers.ret[latest] <= until]
+    for part in (*_windows(over), *_windows(latest)):
+        if judge.illegal(part):
+            return judge.witness(part)
+    everything = range(len(registers))
+    if judge.illegal(everything):
+        return judge.witness(everything)
+    return tuple(prefix.tolist())
+
+
+def _windows(latest: Ints) -> Iterator[list[int]]:
+    """The latest operations: a few, then twice as many, and in the end all."""
+    size = _WINDOW_MIN
+    while size < len(latest):
+        yield latest[:size].tolist()
+        size *= 2
+    yield latest.tolist()

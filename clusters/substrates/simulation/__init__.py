@@ -1,0 +1,1 @@
+"""A deterministic world in one process: virtual time, network, disks, clocks, nodes."""

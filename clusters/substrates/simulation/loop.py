@@ -1,0 +1,99 @@
+"""An asyncio event loop whose time is virtual.
+
+Nothing waits: when no callback is ready, the clock jumps to the next timer. Callbacks run in the
+order in which they became due, and equal times in the order in which they were asked for, so a
+program without other sources of chance does the same in every process. There are no sockets, no
+threads and no signals here; what needs them fails loudly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from asyncio import events
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from typing import Any
+
+from harness.core.errors import HarnessError
+
+__all__ = ["VirtualTimeLoop"]
+
+
+class VirtualTimeLoop(asyncio.BaseEventLoop):
+    """See the module. ``time()`` starts at 0 and is in seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now = 0.0
+        self._sequence = 0
+        self._due: deque[tuple[Callable[..., Any], tuple[Any, ...]] | events.Handle] = deque()
+        self._timers: list[tuple[float, int, Any, Any]] = []
+
+    def time(self) -> float:
+        return self._now
+
+    def post(self, delay: float, callback: Callable[..., object], *args: Any) -> None:
+        """Call ``callback(*args)`` after ``delay`` seconds; cheaper than ``call_later`` because
+        it cannot be cancelled and carries no context."""
+        self._sequence += 1
+        heapq.heappush(self._timers, (self._now + delay, self._sequence, callback, args))
+
+    def call_soon(  # type: ignore[override]  # the stub's TypeVarTuple adds nothing here
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> events.Handle:
+        handle = events.Handle(callback, args, self, context or copy_context())
+        self._due.append(handle)
+        return handle
+
+    call_soon_threadsafe = call_soon  # type: ignore[assignment]  # only used by asyncio.Runner
+
+    def call_at(  # type: ignore[override]
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> events.TimerHandle:
+        handle = events.TimerHandle(when, callback, args, self, context or copy_context())
+        self._sequence += 1
+        heapq.heappush(self._timers, (max(when, self._now), self._sequence, handle, None))
+        return handle
+
+    def call_later(  # type: ignore[override]
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> events.TimerHandle:
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+        raise HarnessError("a thread was asked for under virtual time, where none may run")
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Nothing to do: there is no executor."""
+
+    def _timer_handle_cancelled(self, handle: events.TimerHandle) -> None:
+        """Cancelled timers are skipped when their time comes."""
+
+    def _run_once(self) -> None:
+        due, timers = self._due, self._timers
+        while not self._stopping:  # type: ignore[attr-defined]  # of BaseEventLoop
+            if due:
+                handle = due.popleft()
+                if not handle._cancelled:  # type: ignore[union-attr]
+                    handle._run()  # type: ignore[union-attr]
+                continue
+            if not timers:
+                raise HarnessError("deadlock: every task waits and no timer is set")
+            when, _, callback, args = heapq.heappop(timers)
+            if args is not None:
+                self._now = when
+                callback(*args)
+            elif not callback._cancelled:
+                self._now = when
+                callback._run()
+        # Whoever stopped the loop may have left callbacks for the next run of it.

@@ -1,0 +1,110 @@
+"""Plan, history and faults in; one verdict out.
+
+Each checker of the workload gives its verdict; a checker that raises is *unknown*, never a pass.
+Beside them stands the question whether the run exercised anything: a run whose faults never bit,
+or in which a required function hardly ever succeeded, is *unknown: vacuous* unless something was
+found broken.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from harness import registry
+from harness.core.contracts import CheckContext, Checker, Workload
+from harness.core.fault import FaultInterval
+from harness.core.history import History
+from harness.core.operation import Type
+from harness.core.verdict import Validity, Verdict, merge
+from harness.plan import Plan
+
+__all__ = ["SUCCESSES_MIN", "analyse", "run_checker"]
+
+SUCCESSES_MIN = 5
+"""How often each required function must have succeeded, for a run to count as one."""
+
+
+def analyse(
+    plan: Plan, history: History, faults: Iterable[FaultInterval], *, time_limit_s: float = 60.0
+) -> Verdict:
+    """The merged verdict of the plan's workload over ``history``."""
+    workload: Workload = registry.load("workloads", plan.workload)
+    fired = tuple(faults)
+    context = CheckContext(model=workload.model, faults=fired, time_limit_s=time_limit_s)
+    parts = [
+        run_checker(registry.load("checkers", name), history, context)
+        for name in workload.checkers
+    ]
+    exercised = _exercised(plan.nemeses, workload.required, history, fired)
+    return merge("test", [*parts, exercised])
+
+
+def run_checker(checker: Checker, history: History, context: CheckContext) -> Verdict:
+    """The checker's verdict; unknown if it raised."""
+    try:
+        return checker.check(history, context)
+    except Exception as error:
+        return Verdict(
+            checker=checker.name,
+            validity=Validity.UNKNOWN,
+            reason="crash",
+            sentence=f"The {checker.name} checker failed: {type(error).__name__}: {error}",
+            details={"traceback": traceback.format_exc()},
+        )
+
+
+def _exercised(
+    nemeses: tuple[str, ...],
+    required: tuple[str, ...],
+    history: History,
+    faults: tuple[FaultInterval, ...],
+) -> Verdict:
+    successes = _successes(history, required)
+    bites = {
+        name: sum(fault.bit for fault in faults if fault.fault.nemesis == name) for name in nemeses
+    }
+    unproven = [name for name, count in bites.items() if not count]
+    rare = [f for f, count in successes.items() if count < SUCCESSES_MIN]
+    complaints = [f"no {name} fault was proven to bite" for name in unproven]
+    complaints += [
+        f"only {successes[f]} of the required {SUCCESSES_MIN} {f} operations succeeded"
+        for f in rare
+    ]
+    details: Mapping[str, Any] = {
+        "successes": successes,
+        "faults proven to bite": bites,
+        "primaries": _primaries(history),
+    }
+    if complaints:
+        return Verdict(
+            checker="exercised",
+            validity=Validity.UNKNOWN,
+            reason="vacuous",
+            sentence=f"The run proves nothing: {'; '.join(complaints)}.",
+            details=details,
+        )
+    return Verdict(
+        checker="exercised",
+        validity=Validity.VALID,
+        sentence=f"{sum(successes.values()):,} operations succeeded, "
+        f"{sum(bites.values())} faults bit.",
+        details=details,
+    )
+
+
+def _successes(history: History, required: tuple[str, ...]) -> dict[str, int]:
+    operations = history.operations
+    ok = operations.outcome == Type.OK
+    return {f: int(np.count_nonzero(ok & (operations.f == history.function(f)))) for f in required}
+
+
+def _primaries(history: History) -> dict[str, Any]:
+    """Who led, as far as it was seen: changes between different single leaders are counted."""
+    seen = [event.value for event in history.nemesis_events() if event.f == "primaries"]
+    leaders = [value[0] for value in seen if len(value) == 1]
+    changes = sum(a != b for a, b in zip(leaders, leaders[1:], strict=False))
+    return {"changes": changes, "seen": leaders[:100]}
