@@ -79,22 +79,22 @@ def _by_search(
     history: History, registers: Registers, keys: Ints, findings: Findings, budget: Budget
 ) -> None:
     parts = {int(key): registers.select(registers.key == key) for key in keys.tolist()}
-    outcomes = _search_all({key: witness.instance(part) for key, part in parts.items()}, budget)
     findings.procedures["search"] = len(parts)
 
-    def prove(part: Registers, stuck: int) -> Prove:
-        def anomaly() -> Anomaly:
-            places = witness.from_search(part, stuck, _witness_budget())
-            return explain.anomaly(history, part, places, "search")
+    def proof(key: int, outcome: Outcome) -> Prove | None:
+        part, stuck = parts[key], outcome.stuck
+        if stuck is None:
+            return None
+        if outcome.legal is False:
+            return lambda: explain.anomaly(
+                history, part, witness.from_search(part, stuck, _witness_budget()), "search"
+            )
+        places = witness.local(part, stuck, _witness_budget(budget))
+        return places and (lambda: explain.anomaly(history, part, places, "window"))
 
-        return anomaly
-
-    for key, outcome in outcomes.items():
-        if outcome.legal is None:
-            findings.undecided[key] = outcome
-        elif not outcome.legal:
-            assert outcome.stuck is not None
-            findings.broken[key] = prove(parts[key], outcome.stuck)
+    _search_all(
+        {key: witness.instance(part) for key, part in parts.items()}, proof, findings, budget
+    )
 
 
 def judge_any_model(history: History, model: Model, budget: Budget) -> Findings | None:
@@ -106,16 +106,13 @@ def judge_any_model(history: History, model: Model, budget: Budget) -> Findings 
         return None
     findings = Findings(procedures={"search": len(keyed)})
 
-    def prove(rows: Ints, one: Instance, stuck: int) -> Prove:
-        return lambda: _stuck(history, rows, one, stuck)
+    def proof(key: int, outcome: Outcome) -> Prove | None:
+        stuck = outcome.stuck
+        if outcome.legal is None or stuck is None:
+            return None
+        return lambda: _stuck(history, *keyed[key], stuck)
 
-    outcomes = _search_all({key: one for key, (_, one) in keyed.items()}, budget)
-    for key, outcome in outcomes.items():
-        if outcome.legal is None:
-            findings.undecided[key] = outcome
-        elif not outcome.legal:
-            assert outcome.stuck is not None
-            findings.broken[key] = prove(*keyed[key], outcome.stuck)
+    _search_all({key: one for key, (_, one) in keyed.items()}, proof, findings, budget)
     return findings
 
 
@@ -142,18 +139,33 @@ def _stuck(history: History, rows: Ints, one: Instance, stuck: int) -> Anomaly:
     )
 
 
-def _search_all(instances: Mapping[int, Instance], budget: Budget) -> dict[int, Outcome]:
-    """The outcome for each key. The cheap keys come first, so that one hard key does not keep the
-    others from being decided."""
-    outcomes: dict[int, Outcome] = {}
+def _search_all(
+    instances: Mapping[int, Instance],
+    proof: Callable[[int, Outcome], Prove | None],
+    findings: Findings,
+    budget: Budget,
+) -> None:
+    """Search every key. ``proof`` turns an outcome (illegal, or not decided) into a proof that the
+    key is broken, where there is one. The cheap keys come first, and all get a short search before
+    any gets a long one, so that one hard key does not keep the others from being decided."""
     todo = sorted(instances, key=lambda key: (len(instances[key].call), key))
     for steps in (min(_FIRST_ROUND_STEPS, budget.steps_left), budget.steps_left):
+        findings.undecided = {}
         for key in todo:
-            outcomes[key] = search(instances[key], budget.of(steps))
-        todo = [key for key in todo if outcomes[key].legal is None]
-    return dict(sorted(outcomes.items()))
+            outcome = search(instances[key], budget.of(steps))
+            if outcome.legal:
+                continue
+            found = proof(key, outcome)
+            if found is not None:
+                findings.broken[key] = found
+            else:
+                findings.undecided[key] = outcome
+        todo = list(findings.undecided)
 
 
-def _witness_budget() -> Budget:
-    # Counted in steps alone: the verdict stands already, and its words must not depend on time.
+def _witness_budget(limit: Budget | None = None) -> Budget:
+    """Steps to find the witness with. Without ``limit`` these alone count: the verdict stands
+    already, and its words must not depend on time."""
+    if limit is not None:
+        return limit.of(_WITNESS_STEPS)
     return Budget(steps_left=_WITNESS_STEPS, deadline_s=float("inf"), clock=lambda: 0.0)

@@ -26,7 +26,7 @@ from checkers.linearizable.search import Instance, search
 from checkers.linearizable.zones import Structure, Violation
 from checkers.models import Register
 
-__all__ = ["Judge", "closure", "from_search", "from_zones", "instance"]
+__all__ = ["Judge", "closure", "from_search", "from_zones", "instance", "local"]
 
 _MODEL = Register(initial=0, functions=frozenset({"read", "write", "cas"}))
 _CHECK_STEPS_MAX = 20_000
@@ -198,10 +198,11 @@ def _proofs(found: Structure, operations: set[int]) -> set[int]:
     return result
 
 
-def from_search(registers: Registers, stuck: int, budget: Budget) -> tuple[int, ...]:
-    """The witness of one key whose search got stuck at the return of ``stuck``: the shortest
-    window (by doubling) before it that is illegal, shrunk. Without such a window (or the budget to
-    find it) everything invoked before that return, which is what the search proved illegal."""
+def local(registers: Registers, stuck: int, budget: Budget) -> tuple[int, ...] | None:
+    """The witness of one key in some window (of doubling length) that ends with the return of
+    ``stuck``, or None if there is none or the budget is spent. Needs no verdict on the whole: what
+    it finds is a proof. A search that cannot pass a return, but cannot try all orders before it
+    either, is often decided in this way."""
     judge = Judge(registers, budget)
     until = registers.ret[stuck]
     prefix = np.flatnonzero(registers.call <= until)
@@ -212,10 +213,17 @@ def from_search(registers: Registers, stuck: int, budget: Budget) -> tuple[int, 
     for part in (*_windows(over), *_windows(latest)):
         if judge.illegal(part):
             return judge.witness(part)
-    everything = range(len(registers))
-    if judge.illegal(everything):
-        return judge.witness(everything)
-    return tuple(prefix.tolist())
+    return None
+
+
+def from_search(registers: Registers, stuck: int, budget: Budget) -> tuple[int, ...]:
+    """The witness of one key, proven illegal, whose search could not pass the return of ``stuck``.
+    Where the budget allows nothing smaller: everything invoked before that return, which is what
+    the search proved illegal."""
+    found = local(registers, stuck, budget)
+    if found is not None:
+        return found
+    return tuple(np.flatnonzero(registers.call <= registers.ret[stuck]).tolist())
 
 
 def _windows(latest: Ints) -> Iterator[list[int]]:

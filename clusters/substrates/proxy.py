@@ -186,15 +186,13 @@ class _Connection:
         side.outlet.writable(yes=True)  # what still comes for it is discarded, not held
         self.lost_sides += 1
         if self.lost_sides == 2 or self.connecting is None:
-            self.forget()
+            self.reset()
 
     def reset(self) -> None:
+        """End what is left of it, at once."""
         for side in (self.near, self.far):
             if side.transport is not None:
                 reset(side.transport)
-        self.forget()
-
-    def forget(self) -> None:
         self.forward.close()
         self.backward.close()
         if self.connecting is not None:

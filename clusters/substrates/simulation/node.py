@@ -104,7 +104,7 @@ class Incarnation:
     async def run(self, replica: Replica) -> None:
         """Recover, then take messages."""
         await replica.start()
-        self._handlers = replica.handlers()
+        self._handlers = {"_ping": _pong, **replica.handlers()}
 
     def enter(self, callback: Callable[..., None], *args: Any) -> None:
         """Let something happen to the replica: now, after the pause, or never."""
@@ -265,6 +265,10 @@ class Host:
     def _refuse(self, client: str, number: int) -> None:
         reply = {"type": "error", "code": 11, "text": "connection refused", "in_reply_to": number}
         self.network.send_reliably(self.name, client, _encode(reply))
+
+
+def _pong(_message: Message) -> Body:
+    return {"type": "_pong"}
 
 
 def _resolve(future: asyncio.Future[None]) -> None:
