@@ -46,12 +46,12 @@ class Choices:
 def range_problems(choices: Choices) -> list[Problem]:
     """Every number that is out of its range."""
     rules: tuple[tuple[str, float | None, bool, str], ...] = (
-        ("--nodes", choices.nodes, (choices.nodes or 1) >= 1 and choices.nodes != 0, "at least 1"),
+        ("--nodes", choices.nodes, choices.nodes != 0 and (choices.nodes or 1) > 0, "at least 1"),
         ("--concurrency", choices.concurrency, choices.concurrency >= 1, "at least 1"),
         ("--rate", choices.rate, choices.rate > 0, "more than 0 operations a second"),
-        ("--time-limit", choices.time_limit_s, choices.time_limit_s > 0, "more than 0 s"),
+        ("--time-limit", choices.time_limit_s, choices.time_limit_s >= 0.1, "at least 0.1 s"),
         ("--timeout", choices.timeout_s, choices.timeout_s > 0, "more than 0 s"),
-        ("--nemesis-interval", choices.interval_s, choices.interval_s > 0, "more than 0 s"),
+        ("--nemesis-interval", choices.interval_s, choices.interval_s >= 0.01, "at least 0.01 s"),
         ("--recovery", choices.recovery_s, choices.recovery_s >= 0, "0 s or more"),
         ("--seed", choices.seed, (choices.seed or 0) >= 0, "0 or more"),
     )
@@ -60,8 +60,6 @@ def range_problems(choices: Choices) -> list[Problem]:
         for name, value, fine, needed in rules
         if value is not None and not fine
     ]
-
-
 
 
 def parse_seconds(text: str) -> float:

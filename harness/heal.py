@@ -164,9 +164,7 @@ def _sweep(live: frozenset[str], dead: frozenset[str]) -> HealReport:
             report = replace(report, notes=(*report.notes, note))
             continue
         records: list[Mapping[str, object]] = [{"kind": "label", "run": run}]
-        records += [
-            {"kind": "command", "argv": ["ip", "netns", "delete", name]} for name in names
-        ]
+        records += [{"kind": "command", "argv": ["ip", "netns", "delete", name]} for name in names]
         report = _undo_each(records, report)
     return report
 

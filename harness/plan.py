@@ -150,28 +150,12 @@ def _schedule(choices: Choices, options: Options, seed: int) -> Schedule:
         targets = options[targets_option(name)]
         assert isinstance(targets, tuple)
         nemeses.append((name, targets))
-    schedule = make_schedule(
+    return make_schedule(
         nemeses,
         time_limit_ms=round(choices.time_limit_s * 1000),
         interval_ms=round(choices.interval_s * 1000),
         source=Streams(seed).stream("schedule"),
     )
-    _require_windows(choices, schedule)
-    return schedule
-
-
-def _require_windows(choices: Choices, schedule: Schedule) -> None:
-    fired = {window.nemesis for window in schedule.windows}
-    idle = [name for name in choices.nemeses if name not in fired]
-    if idle:
-        raise BadInput(
-            Problem(
-                f"no time for {name} within --time-limit {choices.time_limit_s:g}",
-                f"time for at least one fault every {choices.interval_s:g} s",
-                "give a greater --time-limit or a smaller --nemesis-interval",
-            )
-            for name in idle
-        )
 
 
 def _command(choices: Choices, substrate: str, nodes: int, seed: int) -> tuple[str, ...]:

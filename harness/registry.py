@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from harness.core.errors import BadInput, Problem
 
 if TYPE_CHECKING:
-    from harness.core.contracts import Checker, Cluster, Nemesis, Substrate
+    from harness.core.contracts import Checker, Cluster, Nemesis, Substrate, Workload
 
 __all__ = ["GROUPS", "INSTALLED", "Entry", "Group", "Registry", "load", "names"]
 
@@ -66,6 +66,8 @@ class Registry:
     @overload
     def load(self, group: Literal["nemeses"], name: str) -> Nemesis: ...
     @overload
+    def load(self, group: Literal["workloads"], name: str) -> Workload: ...
+    @overload
     def load(self, group: Literal["checkers"], name: str) -> Checker: ...
     @overload
     def load(self, group: Group, name: str) -> Any: ...
@@ -107,7 +109,9 @@ class Registry:
 
 
 def _claimed_twice(group: Group, name: str, found: dict[str, EntryPoint]) -> Problem:
-    owners = sorted(f"{entry.dist.name if entry.dist else '?'} ({value})" for value, entry in found.items())
+    owners = sorted(
+        f"{entry.dist.name if entry.dist else '?'} ({value})" for value, entry in found.items()
+    )
     return Problem(
         f"{_SINGULAR[group]} {name!r} in more than one package: {', '.join(owners)}",
         "one package for each name",

@@ -8,23 +8,15 @@ a cluster says what it answers, a nemesis which control it needs, a substrate wh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from harness.choices import AUTO, Choices, range_problems
-from harness.core.contracts import Cluster, Nemesis, Substrate
+from harness.core.contracts import Cluster, Nemesis, Substrate, Workload
 from harness.core.errors import BadInput, Problem
 from harness.core.options import Option, Options, read_options
 from harness.registry import Group, Registry
 
 __all__ = ["Resolved", "resolve", "targets_option"]
-
-
-class _Workload(Protocol):
-    """What a plan asks of a workload."""
-
-    options: tuple[Option, ...]
-
-    def problems(self, operations: frozenset[str], options: Options) -> list[Problem]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +59,7 @@ class _Parts:
     """What the names stand for; None for a name that cannot be loaded."""
 
     cluster: Cluster | None
-    workload: _Workload | None
+    workload: Workload | None
     nemeses: tuple[Nemesis, ...]
     problems: tuple[Problem, ...]
 

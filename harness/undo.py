@@ -106,7 +106,8 @@ def _label(record: Mapping[str, Any]) -> str | None:
 
 def _directory(record: Mapping[str, Any]) -> str | None:
     path = Path(record["path"])
-    if not path.is_absolute() or path.resolve() != path or len(path.parts) < 3:
+    plain = path.is_absolute() and ".." not in path.parts and not path.is_symlink()
+    if not plain or len(path.parts) < 3 or path == Path.home():
         raise UndoError(f"{path} is not the plain path of a directory of a run")
     if not path.exists():
         return None

@@ -7,12 +7,14 @@ the disks and the clocks are simulated. The same seed gives the same history, by
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
+from clusters.substrates.simulation.deadlines import Deadlines
 from clusters.substrates.simulation.disk import SimulatedDisk
 from clusters.substrates.simulation.loop import VirtualTimeLoop
 from clusters.substrates.simulation.network import LATENCIES, Network, NetworkOptions
@@ -82,8 +84,15 @@ class Simulated:
         return Availability(True, "simulation needs nothing of the machine")
 
     def run(self, main: Coroutine[Any, Any, T], seed: int) -> T:
-        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-            return runner.run(main)
+        # Hardly anything here is cyclic garbage, and the default thresholds look for it after
+        # every few operations: a fifth of the run time.
+        thresholds = gc.get_threshold()
+        gc.set_threshold(200_000, 20, 20)
+        try:
+            with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+                return runner.run(main)
+        finally:
+            gc.set_threshold(*thresholds)
 
     async def deploy(self, request: Request) -> SimulatedDeployment:
         loop = asyncio.get_running_loop()
@@ -167,6 +176,7 @@ class SimulatedClient:
         self._node = node
         self._last_id = 0
         self._waiting: dict[int, asyncio.Future[Body]] = {}
+        self._deadlines = Deadlines(loop, self._expire)
         network.attach(name, self._receive)
 
     async def call(self, body: Body, timeout_s: float) -> Body:
@@ -175,7 +185,7 @@ class SimulatedClient:
         self._waiting[number] = future
         payload = _encode({**body, "msg_id": number})
         self._network.send_reliably(self._name, self._node, payload)
-        self._loop.post(timeout_s, self._expire, number)
+        self._deadlines.add(number, timeout_s)
         return await future
 
     async def close(self) -> None:

@@ -1,8 +1,9 @@
 """Nested JSON as tables, without knowing what it means.
 
-A mapping's scalars become a table of two columns; its children that are flat mappings become the
-rows of one table; deeper children become tables of their own, captioned with their path. Sizes are
-bounded, and what was left out is counted.
+Scalars of the whole become a table of two columns. Every other mapping becomes a row, named by the
+path that leads to it; rows that have columns in common share a table, and a row alone is a table
+of two columns too. A list of mappings is a section of its own whose rows are named by their first
+text. Sizes are bounded, and what was left out is counted.
 """
 
 from __future__ import annotations
@@ -10,18 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
-from harness.report.words import NOTHING, clean, percent, shorten, show
+from harness.report.words import NOTHING, clean, duration, percent, shorten, show
 
 __all__ = ["Cell", "Table", "tabulate"]
 
 _ROWS_MAX = 200
 _COLUMNS_MAX = 30
 _TABLES_MAX = 40
+_DEPTH_MAX = 8
 _TEXT_CHARACTERS_MAX = 1_000
-_UNITS = ("ns", "us", "ms", "s")
+_UNITS = ("us", "ms", "s")
 _FRACTIONS = ("availability", "fraction", "ratio")
 
 
@@ -35,25 +36,40 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Rows of cells; the first cell of a row names it. ``omitted`` rows were left out."""
+    """Rows of cells; the first ``headers`` cells of a row name it. ``columns`` is empty for a table
+    of names and values. ``omitted`` rows were left out."""
 
     caption: str
     columns: tuple[str, ...]
+    headers: int
     rows: tuple[tuple[Cell, ...], ...]
     omitted: int = 0
 
 
-def tabulate(data: Mapping[Any, Any], caption: str = "") -> tuple[Table, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """One mapping's scalars. ``head`` is the title of the first part of ``path``."""
+
+    section: str
+    head: str
+    path: tuple[str, ...]
+    scalars: dict[Any, Any]
+
+
+def tabulate(data: Mapping[Any, Any]) -> tuple[Table, ...]:
     """Everything in ``data``, as tables."""
-    return tuple(islice(_tables(data, caption), _TABLES_MAX))
-
-
-def _is_flat(value: Any) -> bool:
-    return (
-        isinstance(value, Mapping)
-        and len(value) > 0
-        and not any(isinstance(v, Mapping) or _is_rows(v) for v in value.values())
-    )
+    groups: list[tuple[set[Any], list[_Row]]] = []
+    for row in _walk(data, _Row(section="", head="", path=(), scalars={})):
+        keys = set(row.scalars)
+        for columns, rows in groups:
+            alike = rows[0].section == row.section and bool(rows[0].path) and bool(columns & keys)
+            if alike:
+                columns.update(keys)
+                rows.append(row)
+                break
+        else:
+            groups.append((keys, [row]))
+    return tuple(_table(rows) for _, rows in groups[:_TABLES_MAX])
 
 
 def _is_rows(value: Any) -> bool:
@@ -61,49 +77,72 @@ def _is_rows(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and any(isinstance(row, Mapping) for row in value)
 
 
-def _tables(data: Mapping[Any, Any], caption: str) -> Iterator[Table]:
-    deep = {key: value for key, value in data.items() if isinstance(value, Mapping) and value}
-    listed = {key: value for key, value in data.items() if _is_rows(value)}
-    plain = [(key, value) for key, value in data.items() if key not in deep and key not in listed]
-    flat = {key: value for key, value in deep.items() if _is_flat(value)}
-    if plain:
-        yield _pairs(caption, plain)
-    if flat and (len(flat) > 1 or not plain):
-        yield _grid(caption, [(_name(key), value) for key, value in flat.items()])
-    elif flat:
-        for key, value in flat.items():
-            yield _pairs(_path(caption, key), list(value.items()))
-    for key, value in deep.items():
-        if key not in flat:
-            yield from _tables(value, _path(caption, key))
-    for key, value in listed.items():
-        rows = [row if isinstance(row, Mapping) else {"value": row} for row in value]
-        yield _grid(_path(caption, key), [(str(n), row) for n, row in enumerate(rows, 1)])
+def _walk(data: Mapping[Any, Any], at: _Row) -> Iterator[_Row]:
+    nested = {
+        key: value
+        for key, value in data.items()
+        if (_is_rows(value) or (isinstance(value, Mapping) and value)) and len(at.path) < _DEPTH_MAX
+    }
+    scalars = {key: value for key, value in data.items() if key not in nested}
+    if scalars:
+        yield _Row(section=at.section, head=at.head, path=at.path, scalars=scalars)
+    for key, value in nested.items():
+        if isinstance(value, Mapping):
+            path = (*at.path, _name(key))
+            yield from _walk(value, _Row(section=at.section, head=at.head, path=path, scalars={}))
+        else:
+            yield from _walk_list(_name(key), value, at)
 
 
-def _pairs(caption: str, items: Sequence[tuple[Any, Any]]) -> Table:
+def _walk_list(name: str, items: Sequence[Any], at: _Row) -> Iterator[_Row]:
+    for number, item in enumerate(items, 1):
+        fields = dict(item) if isinstance(item, Mapping) else {"value": item}
+        key = next((key for key, value in fields.items() if isinstance(value, str)), None)
+        label = str(number) if key is None else _name(fields.pop(key))
+        head = "" if key is None else _title(key)
+        if at.path:
+            here = _Row(section=at.section, head=at.head, path=(*at.path, name, label), scalars={})
+        else:
+            here = _Row(section=name, head=head, path=(label,), scalars={})
+        yield from _walk(fields, here)
+
+
+def _table(rows: Sequence[_Row]) -> Table:
+    first = rows[0]
+    if len(rows) == 1:
+        return _pairs(" / ".join(filter(None, (first.section, *first.path))), first.scalars)
+    deep = any(len(row.path) > 1 for row in rows)
+    kept = rows[:_ROWS_MAX]
+    keys = list(dict.fromkeys(key for row in kept for key in row.scalars))[:_COLUMNS_MAX]
     return Table(
-        caption=caption,
-        columns=(),
-        rows=tuple((Cell(_title(k)), _cell(k, v, grouped=False)) for k, v in items[:_ROWS_MAX]),
-        omitted=max(0, len(items) - _ROWS_MAX),
+        caption=_title(first.section),
+        columns=(first.head, *([""] if deep else []), *(_title(key) for key in keys)),
+        headers=1 + deep,
+        rows=tuple(
+            (
+                Cell(row.path[0]),
+                *([Cell(" / ".join(row.path[1:]))] if deep else []),
+                *(
+                    _cell(key, row.scalars[key], grouped=True)
+                    if key in row.scalars
+                    else Cell(NOTHING)
+                    for key in keys
+                ),
+            )
+            for row in kept
+        ),
+        omitted=len(rows) - len(kept),
     )
 
 
-def _grid(caption: str, items: Sequence[tuple[str, Mapping[Any, Any]]]) -> Table:
-    kept = items[:_ROWS_MAX]
-    columns = list(dict.fromkeys(key for _, row in kept for key in row))[:_COLUMNS_MAX]
+def _pairs(caption: str, scalars: Mapping[Any, Any]) -> Table:
+    items = list(scalars.items())
     return Table(
         caption=caption,
-        columns=("", *(_title(column) for column in columns)),
-        rows=tuple(
-            (
-                Cell(name),
-                *(_cell(c, row[c], grouped=True) if c in row else Cell(NOTHING) for c in columns),
-            )
-            for name, row in kept
-        ),
-        omitted=len(items) - len(kept),
+        columns=(),
+        headers=1,
+        rows=tuple((Cell(_title(k)), _cell(k, v, grouped=False)) for k, v in items[:_ROWS_MAX]),
+        omitted=max(0, len(items) - _ROWS_MAX),
     )
 
 
@@ -125,6 +164,8 @@ def _words(value: Any) -> str:
 
 
 def _number(key: str, value: float, *, grouped: bool) -> str:
+    if isinstance(value, int) and key.endswith("_ns"):
+        return duration(value)
     if isinstance(value, int):
         return f"{value:,}" if grouped else str(value)
     if not math.isfinite(value):
@@ -139,11 +180,7 @@ def _name(key: Any) -> str:
 
 
 def _title(key: Any) -> str:
-    """A key as a heading: ``p99_ms`` is ``p99 (ms)``."""
-    words = _name(key).split("_")
+    """A key as a heading: ``p99_ms`` is ``p99 (ms)``. Nanoseconds are shown as durations."""
+    words = _name(key).removesuffix("_ns").split("_")
     unit = f" ({words.pop()})" if len(words) > 1 and words[-1] in _UNITS else ""
     return " ".join(words).strip() + unit
-
-
-def _path(caption: str, key: Any) -> str:
-    return f"{caption} / {_title(key)}" if caption else _title(key)

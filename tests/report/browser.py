@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import pytest
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from harness.report import ReportInput, render
@@ -28,21 +26,10 @@ PATIENCE_MS = 60_000
 LOCAL = ("file:", "data:", "blob:")
 
 
-def chromium() -> str:
-    """The browser's path. Without one the test is skipped, or fails where one is required."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        required = os.environ.get("SPLITBRAIN_REQUIRE", "").split(",")
-        (pytest.fail if "chromium" in required else pytest.skip)(
-            "chromium is not on the PATH: install it (apt-get install chromium)"
-        )
-    return str(path)
-
-
 @contextmanager
 def launch() -> Iterator[Browser]:
     """A headless browser."""
-    path = chromium()
+    path = shutil.which("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         try:

@@ -113,11 +113,29 @@ MEASURES = (
         validity=Validity.VALID,
         sentence="98.7 % of the operations succeeded.",
         details={
-            "healthy": {"read": {"ok": 940, "attempted": 940, "availability": 1.0}},
-            "partition": {
-                "read": {"ok": 99_999, "attempted": 100_000, "availability": 0.99999},
-                "write": {"ok": 30, "attempted": 60, "availability": 0.5},
-            },
+            "total": {"ok": 100_969, "fail": 31, "info": 0, "ratio": 0.999693},
+            "phases": [
+                {
+                    "phase": "healthy",
+                    "total": {"ok": 940, "fail": 0, "info": 0, "ratio": 1.0},
+                    "functions": {"read": {"ok": 940, "fail": 0, "info": 0, "ratio": 1.0}},
+                },
+                {
+                    "phase": "fault 1: partition halves",
+                    "total": {"ok": 100_029, "fail": 31, "info": 0, "ratio": 0.99969},
+                    "functions": {
+                        "read": {"ok": 99_999, "fail": 1, "info": 0, "ratio": 0.99999},
+                        "write": {"ok": 30, "fail": 30, "info": 0, "ratio": 0.5},
+                        "cas": {"ok": 0, "fail": 0, "info": 0, "ratio": None},
+                    },
+                    "start_ns": 3_000_000_000,
+                    "end_ns": 6_000_000_000,
+                    "sides": [
+                        {"nodes": "n3,n4,n5", "ok": 99_000, "fail": 0, "info": 0, "ratio": 1.0},
+                        {"nodes": "n1,n2", "ok": 1_029, "fail": 31, "info": 0, "ratio": 0.970755},
+                    ],
+                },
+            ],
         },
     ),
     Verdict(

@@ -187,7 +187,7 @@ def test_any_mapping_becomes_tables() -> None:
             "read": {"ok": 10_000, "availability": 0.5},
             "write": {"ok": 3},
             "deep": {"a": {"b": {"c": 1}}},
-            "rows": [{"x": 1}, {"y": None}],
+            "rows": [{"x": 1}, {"x": 2, "y": None, "nested": {"x": 3}}],
             "long": {f"k{n}": {"v": n} for n in range(500)},
         }
     )
@@ -218,7 +218,7 @@ def test_page_is_pure_and_allows_its_own_scripts_only() -> None:
     }
     assert len(scripts) == 2
     assert set(policy[1].split()) == hashes
-    assert not re.findall(r'(?:src|href)="https?:', page)
+    assert "://" not in re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
 
 
 def test_input_is_not_required_to_be_complete() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from clusters.substrates.simulation.deadlines import Deadlines
 from clusters.substrates.simulation.disk import SimulatedDisk
 from clusters.substrates.simulation.loop import VirtualTimeLoop
 from clusters.substrates.simulation.network import Network
@@ -69,6 +70,7 @@ class Incarnation:
         self._handlers: Mapping[str, Handler] = {}
         self._pending: dict[int, asyncio.Future[Body]] = {}
         self._last_id = 0
+        self._deadlines = Deadlines(host.loop, self._expire)
         # A dict, because the order in which tasks are cancelled must not depend on addresses.
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._backlog: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
@@ -91,7 +93,7 @@ class Incarnation:
         future: asyncio.Future[Body] = self._loop.create_future()
         self._pending[number] = future
         self._transmit(dest, _encode({**body, "msg_id": number}))
-        self._loop.post(timeout_s, self._expire, number)
+        self._deadlines.add(number, timeout_s)
         return future
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:

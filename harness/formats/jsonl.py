@@ -1,0 +1,216 @@
+"""Reads ``history.jsonl``: one event a line, as ``docs/history-format.md`` has it, also gzipped.
+
+Other programs write this format too, so every line is checked, and what is wrong is said with its
+line and column, up to twenty problems at once. A reader that passed over a bad line could turn an
+invalid history into a valid one; so nothing is passed over, except (where asked for) the torn last
+line that a killed harness leaves behind.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+import numpy as np
+
+from harness.core.errors import BadInput, Problem
+from harness.core.history import History
+from harness.core.operation import NEMESIS, Event
+
+__all__ = ["HISTORY_NAME", "find_history", "read_history"]
+
+HISTORY_NAME = "history.jsonl"
+"""What a run's directory calls its history."""
+
+_PROBLEMS_MAX = 20
+_TIME_MAX = 1 << 62
+_INTEGER_MAX = 1 << 63
+_GZIP_MAGIC = b"\x1f\x8b"
+_TORN = "the file is whole, or is a run's own (a killed harness may leave half a line)"
+
+
+class _Unnumbered(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """An event whose line gives no index: it gets the number of its line, from 0."""
+
+    index: int = -1
+
+
+_decode = msgspec.json.Decoder(_Unnumbered).decode
+
+
+def find_history(path: Path) -> Path:
+    """The history that ``path`` stands for: itself, or that of the run in that directory.
+
+    Raises :class:`BadInput` when there is none."""
+    if path.is_dir():
+        for name in (HISTORY_NAME, f"{HISTORY_NAME}.gz"):
+            if (path / name).is_file():
+                return path / name
+        raise BadInput(
+            [
+                Problem(
+                    f"directory {path} without {HISTORY_NAME}",
+                    "the directory of a run, or a history",
+                    "name a run (store/<test>/<time>, or store/latest)",
+                )
+            ]
+        )
+    if not path.is_file():
+        raise BadInput(
+            [Problem(f"no file {path}", "a run or a history that exists", "correct the path")]
+        )
+    return path
+
+
+def read_history(
+    path: Path,
+    *,
+    tolerate_torn_tail: bool = False,
+    warn: Callable[[str], None] = lambda _: None,
+) -> History:
+    """The history in ``path``, gunzipped if need be. O(n), streaming.
+
+    ``tolerate_torn_tail``: drop an unreadable last line that does not end in a newline, and say so
+    through ``warn``. Raises :class:`BadInput` naming file, line and column of everything wrong.
+    """
+    path = find_history(path)
+    reader = _Reader(path, tolerate_torn_tail, warn)
+    try:
+        history = History.from_events(reader.events(), source=str(path))
+    except BadInput as error:
+        # What is unreadable explains what then seems unpaired: say it first, and alone.
+        raise BadInput(reader.problems or error.problems) from None
+    except OSError as error:
+        raise BadInput(
+            [Problem(f"{path}: {error}", "a file that can be read", "correct the file")]
+        ) from error
+    if reader.problems:
+        raise BadInput(reader.problems)
+    _require_unique(path, history)
+    return history
+
+
+class _Reader:
+    """The events of one file, and everything wrong with its lines."""
+
+    def __init__(self, path: Path, tolerant: bool, warn: Callable[[str], None]) -> None:
+        self.problems: list[Problem] = []
+        self._path = path
+        self._tolerant = tolerant
+        self._warn = warn
+
+    def events(self) -> Iterator[Event]:
+        """The readable events, up to where the problems are too many."""
+        with _open(self._path) as file:
+            for number, line in enumerate(_lines(file, self._cut_off), 1):
+                try:
+                    event = _decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    self._unreadable(number, line, error)
+                else:
+                    if event.index < 0:
+                        event = msgspec.structs.replace(event, index=number - 1)
+                    if _in_range(event):
+                        yield event
+                    else:
+                        self._out_of_range(number, event)
+                if len(self.problems) >= _PROBLEMS_MAX:
+                    return
+
+    def _unreadable(self, number: int, line: bytes, error: Exception) -> None:
+        torn = not line.endswith(b"\n") and not isinstance(error, msgspec.ValidationError)
+        if torn and self._tolerant:
+            self._warn(f"{self._path}: line {number} is cut off and was left out")
+        elif torn:
+            self._problem(number, len(line) + 1, "the line is cut off", _TORN)
+        elif not line.strip():
+            self._problem(number, 1, "an empty line", "one event in each line")
+        else:
+            self._problem(number, *_explain(line, error))
+
+    def _out_of_range(self, number: int, event: Event) -> None:
+        found = f"time {event.time}, process {event.process}, index {event.index}"
+        self._problem(number, 1, found, "0 <= time < 2^62, and process and index of 0 to 2^63 - 1")
+
+    def _cut_off(self, error: Exception) -> None:
+        if self._tolerant and isinstance(error, EOFError):
+            self._warn(f"{self._path}: the compressed file is cut off; its end was left out")
+            return
+        self.problems.append(
+            Problem(f"{self._path}: {error}", "a whole gzip file", "copy or make the file again")
+        )
+
+    def _problem(self, line: int, column: int, found: str, needed: str) -> None:
+        self.problems.append(
+            Problem(
+                f"{self._path}:{line}:{column}: {found}",
+                needed,
+                "correct the program that wrote the history, or the line",
+            )
+        )
+
+
+def _open(path: Path) -> IO[bytes]:
+    with path.open("rb") as file:
+        packed = file.read(2) == _GZIP_MAGIC
+    return gzip.open(path, "rb") if packed else path.open("rb")
+
+
+def _lines(file: IO[bytes], cut_off: Callable[[Exception], None]) -> Iterator[bytes]:
+    try:
+        yield from file
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        cut_off(error)
+
+
+def _in_range(event: Event) -> bool:
+    return (
+        0 <= event.time < _TIME_MAX
+        and event.index < _INTEGER_MAX
+        and (event.process == NEMESIS or 0 <= int(event.process) < _INTEGER_MAX)
+    )
+
+
+_BYTE = re.compile(r" \(byte (\d+)\)$")
+_FIELD = re.compile(r" - at `\$\.(\w+)[^`]*`$")
+
+
+def _explain(line: bytes, error: Exception) -> tuple[int, str, str]:
+    """Column (from 1), what was found, what is needed."""
+    text = str(error)
+    if match := _FIELD.search(text):
+        column = max(line.find(f'"{match[1]}"'.encode()), 0) + 1
+        return column, f"{match[1]}: {text[: match.start()]}", _NEEDED.get(match[1], "the format")
+    if match := _BYTE.search(text):
+        return int(match[1]) + 1, text[: match.start()], "one JSON object in each line"
+    return 1, text, "time, process, type, f and value in each event"
+
+
+_NEEDED: dict[str, Any] = {
+    "index": "a whole number, counted from 0",
+    "time": "nanoseconds since the run began, a whole number",
+    "process": 'a whole number, or "nemesis"',
+    "type": "invoke, ok, fail or info",
+    "f": "the name of a function, in quotes",
+    "node": "the name of a node, in quotes",
+}
+
+
+def _require_unique(path: Path, history: History) -> None:
+    """Verdicts name operations by index, so an index must mean one event."""
+    indices, counts = np.unique(history.index, return_counts=True)
+    twice = indices[counts > 1][:_PROBLEMS_MAX]
+    if len(twice):
+        raise BadInput(
+            Problem(
+                f"{path}: index {index} more than once",
+                "an index of its own for each event",
+                "number the events from 0, or leave all indices out",
+            )
+            for index in twice
+        )
