@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from checkers.linearizable import Linearizable
 from harness.core.contracts import CheckContext
@@ -43,7 +43,7 @@ ROWS = (
     Row(name="register, unique values, stale read", stale=True),
     Row(name="register, unique values, 100 keys, valid", keys=100),
     Row(name="cas-register, unique values, valid", cas=0.3),
-    Row(name="register, 5 values, 5 clients, valid, a tenth of the operations", values=5, share=0.1),
+    Row(name="register, 5 values, 5 clients, a tenth of the operations", values=5, share=0.1),
 )
 
 
@@ -64,7 +64,7 @@ def generate(operations: int, clients: int, row: Row) -> History:
         key = source.randrange(row.keys)
         held = past[key][-1]
         new = number if row.values is None else source.randrange(row.values)
-        f, asked, got = "read", None, held
+        f, asked, got = "read", cast(Any, None), held
         if number == stale_at:
             got = past[key][len(past[key]) // 2]
         elif held is not None and source.random() < row.cas:

@@ -82,7 +82,7 @@ class System(abc.ABC):
             ports=(self.port,),
         )
 
-    def client(self, endpoint: Endpoint) -> Client:
+    def client(self, endpoint: Endpoint, options: Options) -> Client:
         return MessageClient(endpoint, self.port)
 
     async def healthy(self, client: Client) -> bool:

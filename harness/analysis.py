@@ -36,8 +36,7 @@ def analyse(
     fired = tuple(faults)
     context = CheckContext(model=workload.model, faults=fired, time_limit_s=time_limit_s)
     parts = [
-        run_checker(registry.load("checkers", name), history, context)
-        for name in workload.checkers
+        run_checker(registry.load("checkers", name), history, context) for name in workload.checkers
     ]
     exercised = _exercised(plan.nemeses, workload.required, history, fired)
     return merge("test", [*parts, exercised])

@@ -154,5 +154,3 @@ async def _shielded(work: Awaitable[Evidence]) -> Evidence:
     except asyncio.CancelledError:
         await task
         raise
-
-

@@ -99,7 +99,9 @@ def _record(plan: Plan, run: Run, observer: Observer) -> bool:
     janitor = start_janitor(ledger)
     history = HistoryLog(run.history_path)
     faults = FaultLog(run.faults_path)
-    session = _Session(plan, run, observer, ledger, history, faults)
+    session = _Session(
+        plan=plan, run=run, observer=observer, ledger=ledger, history=history, faults=faults
+    )
     try:
         with _node_data(ledger) as data:
             substrate.run(session.run(substrate, data), plan.seed)
@@ -131,6 +133,7 @@ class _Session:
 
     def __init__(
         self,
+        *,
         plan: Plan,
         run: Run,
         observer: Observer,

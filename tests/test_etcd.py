@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import secrets
 from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
@@ -26,13 +25,7 @@ from harness.core.fault import State
 from harness.core.options import Options, read_options
 from harness.ledger import FileLedger
 
-# A required capability that is missing fails the tests instead of skipping them.
-REQUIRED = {"namespaces", "etcd"} <= set(os.environ.get("SPLITBRAIN_REQUIRE", "").split(","))
-FOUND = Namespaces().probe()
-real = pytest.mark.skipif(
-    not REQUIRED and (not FOUND.available or bool(Etcd().missing())),
-    reason=f"{FOUND.reason}; {Etcd().missing()}",
-)
+real = pytest.mark.needs("namespaces", "etcd")
 NODES = ("n1", "n2", "n3")
 LIMIT_S = 60.0
 
@@ -160,12 +153,8 @@ def test_reads_ask_for_what_was_configured(
 
     async def main() -> None:
         async with gateway(monkeypatch, answer):
-            etcd = Etcd()
-            monkeypatch.setattr("shutil.which", lambda _: "/bin/etcd")
-            member = Member("n1", "127.0.0.1", "127.0.0.1")
             chosen = options(serializable_reads=str(serializable))
-            etcd.program(member, (member,), Path("data"), chosen)
-            client = etcd.client(Endpoint("n1", "127.0.0.1"))
+            client = Etcd().client(Endpoint("n1", "127.0.0.1"), chosen)
             reply = await client.call({"type": "read", "key": ["k", 1]}, LIMIT_S)
             assert reply == {"type": "read_ok", "value": None}
             await client.close()

@@ -122,7 +122,7 @@ class Processes:
 
     def client(self, name: str) -> Client:
         address = next(m.listen for m in self.members if m.name == name)
-        client = self.system.client(Endpoint(name, address))
+        client = self.system.client(Endpoint(name, address), {})
         self.clients.append(client)
         return client
 
@@ -404,7 +404,7 @@ def test_a_message_for_another_node_is_refused(tmp_path: Path) -> None:
     async def main() -> None:
         async with processes(tmp_path, "n1") as some:
             await some.up("n1")
-            client = some.system.client(Endpoint("n9", some.members[0].listen))
+            client = some.system.client(Endpoint("n9", some.members[0].listen), {})
             with pytest.raises(ClientError) as caught:
                 await client.call({"type": "echo", "value": 1}, LIMIT_S)
             assert (caught.value.code, caught.value.definite) == (1, True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import secrets
 import shutil
 import socket
@@ -28,12 +27,7 @@ from harness.core.errors import DeploymentError, FaultError
 from harness.core.fault import State
 from harness.ledger import FileLedger
 
-# A required capability that is missing fails the tests instead of skipping them.
-REQUIRED = "namespaces" in os.environ.get("SPLITBRAIN_REQUIRE", "").split(",")
-FOUND = Namespaces().probe()
-pytestmark = pytest.mark.skipif(
-    not (FOUND.available or REQUIRED), reason=f"{FOUND.reason}: {FOUND.remedy}"
-)
+pytestmark = pytest.mark.needs("namespaces")
 
 NODES = ("n1", "n2", "n3")
 PORT = 7000

@@ -135,15 +135,11 @@ class _Registers:
         chance = context.random
         at = int(chance.random() * len(self.slots))
         slot, settings = self.slots[at], self.settings
-        value = None
+        value: Any = None
         f = "read"
         if chance.random() >= settings.read_share:
             f = "write"
-            value = (
-                self.next_value
-                if settings.unique
-                else int(chance.random() * _SMALL_VALUES)
-            )
+            value = self.next_value if settings.unique else int(chance.random() * _SMALL_VALUES)
             if settings.cas and slot.last is not None and chance.random() < self._cas_share:
                 f, value = "cas", [slot.last, value]
         operation = context.fill(Operation(f=f, key=slot.key, value=value))

@@ -183,7 +183,8 @@ def _stale(case: _Case) -> Finding | None:
     )
     if not known or late.after in {act.value for act in fresh}:
         return None
-    if not _precedes(old, [act for act in others if act.value == old], fresh):
+    later = fresh if known[0].kind == READ else [act for act in fresh if act.kind != READ]
+    if not _precedes(old, [act for act in others if act.value == old], later):
         return None
     if known[0].kind == READ:
         return "new/old inversion", _inversion(case, known[0], late), case.acts

@@ -90,7 +90,9 @@ def _by_search(
                 history, part, witness.from_search(part, stuck, _witness_budget()), "search"
             )
         places = witness.local(part, stuck, _witness_budget(budget))
-        return places and (lambda: explain.anomaly(history, part, places, "window"))
+        if places is None:
+            return None
+        return lambda: explain.anomaly(history, part, places, "window")
 
     _search_all(
         {key: witness.instance(part) for key, part in parts.items()}, proof, findings, budget

@@ -114,35 +114,46 @@ class Judge:
         """The illegal ``part`` without what can be spared, in order of invocation; but with a write
         of each value observed, so that it can be understood: its latest possible source, or else
         the first one."""
-        kept = self._shrink(part)
-        registers, result = self._registers, set(kept)
-        for place in kept:
+        kept = self._shrink(sorted(part), frozenset())
+        # Where an added write makes others superfluous, these go.
+        result = self._shrink(sorted({*kept, *self._sources(kept)}), self._sources(kept))
+        return tuple(sorted({*result, *self._sources(result)}))
+
+    def _sources(self, part: Iterable[int]) -> frozenset[int]:
+        """For each value that ``part`` observes, a write of it (one in ``part``, if there is)."""
+        registers, members = self._registers, set(part)
+        result = set()
+        for place in members:
             writers = self._writers.get(int(registers.before[place]))
-            if writers is None or result.intersection(writers.tolist()):
+            if writers is None:
                 continue
             calls = registers.call[writers]
             begun = writers[calls <= registers.ret[place]]
-            source = (
+            latest = (
                 begun[registers.call[begun].argmax()] if len(begun) else writers[calls.argmin()]
             )
-            result.add(int(source))
-        return tuple(sorted(result))
+            result.add(min(members.intersection(writers.tolist()), default=int(latest)))
+        return frozenset(result)
 
-    def _shrink(self, part: Iterable[int]) -> tuple[int, ...]:
-        """A part of the illegal ``part`` from which nothing can be spared (as far as the budget
-        allows)."""
-        kept = sorted(part)
-        size = max(len(kept) // 2, 1)
+    def _shrink(self, part: list[int], spare: frozenset[int]) -> list[int]:
+        """A part of the illegal ``part`` from which nothing can be left out (as far as the budget
+        allows), but which still has ``spare``."""
+        kept, size = part, max(len(part) // 2, 1)
         while True:
             place = 0
             while place < len(kept):
-                fewer = kept[:place] + kept[place + size :]
-                if self.illegal(fewer):
+                fewer = [
+                    one
+                    for at, one in enumerate(kept)
+                    if not place <= at < place + size or one in spare
+                ]
+                if len(fewer) < len(kept) and self.illegal(fewer):
+                    place += size - (len(kept) - len(fewer))
                     kept = fewer
                 else:
                     place += size
             if size == 1:
-                return tuple(kept)
+                return kept
             size //= 2
 
 

@@ -62,9 +62,6 @@ class Etcd:
         ),
     )
 
-    def __init__(self) -> None:
-        self._serializable = False
-
     def problems(self, options: Options, nodes: int) -> list[Problem]:
         """An election timeout that etcd would refuse."""
         heartbeat_ms, election_ms = (
@@ -118,8 +115,6 @@ class Etcd:
     ) -> Program:
         """The server's command line. ``--initial-cluster-state new`` is ignored when there already
         is data, so a restart looks the same."""
-        # A client is not told the options, and always comes after the programs.
-        self._serializable = bool(options["serializable-reads"])
         binary = shutil.which("etcd")
         if binary is None:
             raise HarnessError("no etcd on the PATH: apt-get install etcd-server")
@@ -143,9 +138,9 @@ class Etcd:
             ports=(_PEER_PORT,),
         )
 
-    def client(self, endpoint: Endpoint) -> EtcdClient:
+    def client(self, endpoint: Endpoint, options: Options) -> EtcdClient:
         """A client of that node."""
-        return EtcdClient(endpoint, serializable=self._serializable)
+        return EtcdClient(endpoint, serializable=bool(options["serializable-reads"]))
 
     async def healthy(self, client: Client) -> bool:
         """Whether a linearizable read through the node succeeds: it has a leader and a quorum."""

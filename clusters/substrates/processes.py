@@ -129,7 +129,7 @@ class ProcessDeployment:
 
     async def connect(self, node: str) -> Client:
         """A new client of that node."""
-        return self._request.cluster.client(self._endpoint(node))
+        return self._request.cluster.client(self._endpoint(node), self._request.options)
 
     async def ready(self, timeout_s: float) -> None:
         """Return when every node is healthy; ``DeploymentError`` naming those that are not, at once

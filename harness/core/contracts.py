@@ -17,17 +17,20 @@ import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
-from harness.core.errors import Problem
-from harness.core.fault import Evidence, FaultInterval, State
-from harness.core.generate import Generator
-from harness.core.history import History
-from harness.core.operation import Operation
+from harness.core.fault import FaultInterval
 from harness.core.options import Option, Options
-from harness.core.verdict import Verdict
+
+if TYPE_CHECKING:  # a replica's process imports this module, and should start fast
+    from harness.core.errors import Problem
+    from harness.core.fault import Evidence, State
+    from harness.core.generate import Generator
+    from harness.core.history import History
+    from harness.core.operation import Operation
+    from harness.core.verdict import Verdict
 
 __all__ = [
     "Availability",
@@ -103,8 +106,9 @@ class Node(Protocol):
 
     def rpc(self, dest: str, body: Body, timeout_s: float) -> Awaitable[Body]:
         """The reply's body. The request is under way when this returns, whether or not the result
-        is awaited (a coroutine function must therefore start a task). Raises ``RpcError`` (code 0: no reply in time; else the error reply).
-        A node may call itself: that does not cross the network and works under any partition."""
+        is awaited (a coroutine function must therefore start a task). Raises ``RpcError`` (code 0:
+        no reply in time; else that of the error reply). A node may call itself: that does not
+        cross the network and works under any partition."""
         ...
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -208,7 +212,7 @@ class Cluster(Protocol):
         is the node's own and keeps its data."""
         ...
 
-    def client(self, endpoint: Endpoint) -> Client:
+    def client(self, endpoint: Endpoint, options: Options) -> Client:
         """A client of one node. Connects lazily, and again after errors."""
         ...
 
@@ -232,7 +236,8 @@ class Ledger(Protocol):
     """The run's id: short, unique, and part of the name of everything that the run makes."""
 
     def record(self, undo: Mapping[str, Any]) -> int:
-        """Undo is ``{"kind": "command", "argv": [...]}``, ``{"kind": "process", "pid": p,
+        """Undo is ``{"kind": "label", "run": run}`` (every process with ``SPLITBRAIN_RUN=<run>`` in
+        its environment), ``{"kind": "command", "argv": [...]}``, ``{"kind": "process", "pid": p,
         "started": ticks}`` or ``{"kind": "directory", "path": ...}``."""
         ...
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -155,13 +155,13 @@ class _Reader:
         )
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
     with path.open("rb") as file:
         packed = file.read(2) == _GZIP_MAGIC
     return gzip.open(path, "rb") if packed else path.open("rb")
 
 
-def _lines(file: IO[bytes], cut_off: Callable[[Exception], None]) -> Iterator[bytes]:
+def _lines(file: Iterable[bytes], cut_off: Callable[[Exception], None]) -> Iterator[bytes]:
     try:
         yield from file
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:

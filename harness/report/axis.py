@@ -110,7 +110,7 @@ def make_axis(
     cut = _cut(lengths, spans, room)
     widths = _widths(lengths, cut, room)
     _widen(points, widths, spans, room)
-    breaks_at = _breaks(lengths, widths)
+    breaks_at = _breaks(points, lengths, widths, spans)
     positions = [margin_px]
     for width in widths:
         positions.append(positions[-1] + width)
@@ -158,14 +158,20 @@ def _widen(points: list[int], widths: list[float], spans: Sequence[Span], room: 
                     widths[number] *= px_min / have
 
 
-def _breaks(lengths: Sequence[int], widths: Sequence[float]) -> list[int]:
-    """The stretches whose scale is far from that of most of the others."""
-    if len(lengths) < 2:
-        return []
-    scales = sorted(length / width for length, width in zip(lengths, widths, strict=True))
-    usual = scales[(len(scales) - 1) // 2]
+def _breaks(
+    points: Sequence[int], lengths: Sequence[int], widths: Sequence[float], spans: Sequence[Span]
+) -> list[int]:
+    """The stretches on a much coarser scale than that of the shorter operations."""
+    scales = [length / width for length, width in zip(lengths, widths, strict=True)]
+    closed = [(span.start, span.end) for span in spans if span.end is not None]
+    inside = sorted(
+        scale
+        for point, scale in zip(points, scales, strict=False)
+        if any(start <= point < end for start, end in closed)
+    ) or sorted(scales)
     return [
         number
-        for number, (length, width) in enumerate(zip(lengths, widths, strict=True))
-        if length / width > usual * _BREAK_RATIO
+        for number, scale in enumerate(scales)
+        # A quartile, not the least: two instants that nearly coincide are stretched without limit.
+        if scale > inside[(len(inside) - 1) // 4] * _BREAK_RATIO
     ]

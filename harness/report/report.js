@@ -117,6 +117,7 @@
     return {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin, hovermode: "closest",
       font: { family: "system-ui, sans-serif", size: 12, color: colour("--text") },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--muted"), activecolor: colour("--link") },
       hoverlabel: { bgcolor: colour("--surface"), font: { color: colour("--text") }, bordercolor: colour("--line") },
       legend: { orientation: "h", y: -0.12, yanchor: "top", x: 0, font: { size: 11 }, itemsizing: "constant" },
       xaxis: { ...line, anchor: "y2", range: [0, end * 1.01], title: { text: "time since the run began (s)" } },
@@ -129,7 +130,7 @@
     chart,
     [...data.series.map(points), ...Object.entries(data.quantiles).map(quantile), ...Object.entries(data.rates).map(rate)],
     layout(),
-    { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] },
+    { responsive: true, displaylogo: false, modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]] },
   );
   draw().then(() => { chart.dataset.ready = "true"; });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);

@@ -42,6 +42,7 @@ _FACTS = (
     ("substrate", "Substrate"),
     ("seed", "Seed"),
 )
+_TIMES = frozenset({"start_ns", "end_ns"})
 _OUTCOMES = ((Type.OK, "ok"), (Type.FAIL, "failed"), (Type.INFO, "indeterminate"))
 
 
@@ -147,13 +148,20 @@ def checker_views(verdict: Verdict, *, shown_elsewhere: Sequence[str]) -> tuple[
 
 
 def part_tables(verdict: Verdict, checker: str) -> tuple[Table, ...]:
-    """The details of the parts by ``checker``, as tables."""
+    """The details of the parts by ``checker``, as tables, without the times of the faults: these
+    have a table of their own."""
     return tuple(
         table
         for part, _ in walk(verdict)
         if part.checker == checker
-        for table in tabulate(part.details)
+        for table in tabulate(_untimed(part.details))
     )
+
+
+def _untimed(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _untimed(one) for key, one in value.items() if key not in _TIMES}
+    return [_untimed(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def logs(paths: Sequence[str]) -> tuple[Log, ...]:

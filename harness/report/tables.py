@@ -120,16 +120,16 @@ def _table(rows: Sequence[_Row]) -> Table:
         headers=1 + deep,
         rows=tuple(
             (
-                Cell(row.path[0]),
+                Cell("" if deep and above and above.path[0] == row.path[0] else row.path[0]),
                 *([Cell(" / ".join(row.path[1:]))] if deep else []),
                 *(
                     _cell(key, row.scalars[key], grouped=True)
                     if key in row.scalars
-                    else Cell(NOTHING)
+                    else Cell(NOTHING, number=True)
                     for key in keys
                 ),
             )
-            for row in kept
+            for above, row in zip((None, *kept), kept, strict=False)
         ),
         omitted=len(rows) - len(kept),
     )
@@ -149,7 +149,9 @@ def _pairs(caption: str, scalars: Mapping[Any, Any]) -> Table:
 def _cell(key: Any, value: Any, *, grouped: bool) -> Cell:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return Cell(_number(str(key), value, grouped=grouped), number=True)
-    return Cell(shorten(clean(_words(value)), _TEXT_CHARACTERS_MAX))
+    return Cell(
+        shorten(clean(_words(value)), _TEXT_CHARACTERS_MAX), number=value is None and grouped
+    )
 
 
 def _words(value: Any) -> str:

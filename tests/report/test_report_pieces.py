@@ -64,6 +64,8 @@ def test_axis_breaks_where_it_is_compressed() -> None:
     spans = [Span(0, ms // 2, 80), Span(26_000 * ms, 26_000 * ms + ms // 2, 80)]
     axis = make_axis(spans, [], width_px=900)
     assert len(axis.breaks) == 1
+    faults = make_axis(spans, [n * 1_000 * ms for n in (3, 6, 12, 20)], width_px=900)
+    assert len(faults.breaks) == 5, "every stretch between them is coarser than the operations"
     assert axis.positions[1] < axis.breaks[0] < axis.positions[2]
     assert [tick.text for tick in axis.ticks()][-2:] == ["26.00000 s", "26.00050 s"]
 

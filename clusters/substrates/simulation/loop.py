@@ -91,7 +91,7 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
     ) -> events.TimerHandle:
         return self.call_at(self._now + delay, callback, *args, context=context)
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
         raise HarnessError("a thread was asked for under virtual time, where none may run")
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:

@@ -20,7 +20,7 @@ from clusters.substrates.simulation.deadlines import Deadlines
 from clusters.substrates.simulation.disk import SimulatedDisk
 from clusters.substrates.simulation.loop import VirtualTimeLoop
 from clusters.substrates.simulation.network import Network
-from harness.core.contracts import Body, Handler, Message, Replica
+from harness.core.contracts import Body, Disk, Handler, Message, Replica
 from harness.core.errors import ClientError, RpcError
 
 __all__ = ["CLIENT_PREFIX", "PROBE", "Host", "Incarnation"]
@@ -61,7 +61,7 @@ class Incarnation:
         self.name = host.name
         self.peers = host.peers
         self.random = host.random
-        self.disk = _NodeDisk(host.disk, self)
+        self.disk: Disk = _NodeDisk(host.disk, self)
         self.alive = True
         self.paused = host.paused
         self._host = host
@@ -157,9 +157,7 @@ class Incarnation:
         else:
             self.spawn(self._finish(source, body, result))
 
-    async def _finish(
-        self, source: str, body: Body, work: Awaitable[Body | None]
-    ) -> None:
+    async def _finish(self, source: str, body: Body, work: Awaitable[Body | None]) -> None:
         try:
             result = await work
         except Exception as error:
