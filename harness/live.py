@@ -19,7 +19,7 @@ from rich.text import Text
 
 from harness.core.operation import Event
 from harness.meter import WINDOW_S, Meter
-from harness.observe import PHASES, Observer, Planned
+from harness.observe import ASKED_FOR, PHASES, Observer, Planned
 
 __all__ = ["LiveView", "PlainView", "view_on"]
 
@@ -52,9 +52,11 @@ class _View(Observer):
             f"{clients}, {plan.rate:g} operations/s, {plan.time_limit_s:g} s, seed {plan.seed}",
             soft_wrap=True,
         )
-        self._console.print(
-            f"[dim]{escape(plan.substrate)}: {escape(plan.substrate_reason)}[/]", soft_wrap=True
-        )
+        if plan.substrate_reason != ASKED_FOR:
+            self._console.print(
+                f"[dim]{escape(plan.substrate)}: {escape(plan.substrate_reason)}[/]",
+                soft_wrap=True,
+            )
 
     def phase(self, name: str) -> None:
         self._phase = name
@@ -93,6 +95,8 @@ class PlainView(_View):
         self._next_line = time.monotonic() + _LINE_EVERY_S
 
     def phase(self, name: str) -> None:
+        if self._phase == "running":
+            self._figures()
         super().phase(name)
         self._line(name)
 
@@ -100,16 +104,20 @@ class PlainView(_View):
         super().event(event)
         if time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _LINE_EVERY_S
-            counts = self._meter.outcomes
-            self._line(
-                f"ok {counts['ok']:,}  failed {counts['fail']:,}  unknown {counts['info']:,}  "
-                f"open {self._meter.open}  {self._meter.rate():,.0f}/s  {self._latencies()}"
-                + (f"  fault: {self._fault}" if self._fault else "")
-            )
+            self._figures()
 
     def fault(self, text: str) -> None:
         super().fault(text)
         self._line(f"fault: {text}" if text else "fault healed")
+
+    def _figures(self) -> None:
+        counts = self._meter.outcomes
+        self._line(
+            f"ok {counts['ok']:,}  failed {counts['fail']:,}  "
+            f"indeterminate {counts['info']:,}  open {self._meter.open}  "
+            f"{self._meter.rate():,.0f}/s  {self._latencies()}"
+            + (f"  fault: {self._fault}" if self._fault else "")
+        )
 
     def _line(self, text: str) -> None:
         self._console.print(f"{self._elapsed_s():7.1f} s  {escape(text)}", soft_wrap=True)
@@ -157,7 +165,7 @@ class LiveView(_View):
             Text.assemble(
                 (f"{counts['ok']:,} ok", "green"),
                 (f"   {counts['fail']:,} failed", "yellow" if counts["fail"] else "dim"),
-                (f"   {counts['info']:,} unknown", "magenta" if counts["info"] else "dim"),
+                (f"   {counts['info']:,} indeterminate", "magenta" if counts["info"] else "dim"),
                 (f"   {meter.open} open", "dim"),
             ),
         )

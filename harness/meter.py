@@ -75,7 +75,7 @@ class Meter:
         """The latency below which that share of the recent successes lies; None without any."""
         counts: Counter[int] = Counter()
         for second in self._recent():
-            counts.update(second.latencies)
+            counts.update(dict(second.latencies))  # a copy: another thread counts on
         rank = quantile * counts.total()
         for bucket in sorted(counts):
             rank -= counts[bucket]

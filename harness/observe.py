@@ -10,7 +10,7 @@ from typing import Protocol
 
 from harness.core.operation import Event
 
-__all__ = ["PHASES", "Observer", "Planned", "SilentObserver"]
+__all__ = ["ASKED_FOR", "PHASES", "Observer", "Planned", "SilentObserver"]
 
 PHASES = (
     "deploying",
@@ -22,6 +22,10 @@ PHASES = (
     "reporting",
 )
 """The phases of a test, in order."""
+
+
+ASKED_FOR = "asked for"
+"""The reason for a substrate that was named and not chosen."""
 
 
 class Planned(Protocol):

@@ -14,6 +14,7 @@ from harness.choices import AUTO, Choices, range_problems
 from harness.core.contracts import Cluster, Nemesis, Substrate, Workload
 from harness.core.errors import BadInput, Problem
 from harness.core.options import Option, Options, read_options
+from harness.observe import ASKED_FOR
 from harness.registry import Group, Registry
 
 __all__ = ["Resolved", "resolve", "targets_option"]
@@ -100,7 +101,7 @@ def _choose_substrate(
             problems += error.problems
             return None, ""
         problems += _obstacles(substrate, parts)
-        return substrate, "asked for"
+        return substrate, ASKED_FOR
     weaker: list[Problem] = []
     entries = registry.survey("substrates")
     usable = [entry.instance for entry in entries if entry.instance is not None]

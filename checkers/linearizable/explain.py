@@ -61,8 +61,8 @@ class _Case:
         return f"the older value {self.show(code)}"
 
 
-Finding = tuple[str, str, tuple[_Act, ...]]
-"""Name, sentence (without the key) and the operations to show."""
+Finding = tuple[str, str]
+"""Name, and sentence without the key."""
 
 
 def show(value: Any) -> str:
@@ -84,11 +84,11 @@ def anomaly(
     acts = tuple(_act(history, registers, position) for position in witness)
     case = _Case(history=history, registers=registers, acts=acts)
     found = next(finding for finding in (rule(case) for rule in _RULES) if finding is not None)
-    name, sentence, shown = found
+    name, sentence = found
     key = history.keys[int(registers.key[0])]
     start = prefix(key)
     operations = history.operations
-    rows = sorted(int(registers.row[act.position]) for act in shown)
+    rows = sorted(int(registers.row[act.position]) for act in acts)
     return Anomaly(
         name=name,
         sentence=start + sentence if start else sentence[:1].upper() + sentence[1:],
@@ -127,12 +127,12 @@ def _thin_air(case: _Case) -> Finding | None:
                 f"{seen}, before it was first written "
                 f"(by process {source.process}, from {_ms(source.call_ns)})."
             )
-            return "read from the future", sentence, (act, source)
+            return "read from the future", sentence
         if not len(sources) and _failed(case, act.before):
             sentence = f"{seen}, which only an operation that failed had tried to write."
-            return "read of a failed write", sentence, (act,)
+            return "read of a failed write", sentence
         if not len(sources):
-            return "thin-air read", f"{seen}, which nobody wrote.", (act,)
+            return "thin-air read", f"{seen}, which nobody wrote."
     return None
 
 
@@ -166,7 +166,7 @@ def _double_swap(case: _Case) -> Finding | None:
         f"{case.show(old)} (by {case.show(first.after)} and {case.show(second.after)}), "
         "although it was there only once."
     )
-    return "double compare-and-set", sentence, case.acts
+    return "double compare-and-set", sentence
 
 
 def _stale(case: _Case) -> Finding | None:
@@ -187,7 +187,7 @@ def _stale(case: _Case) -> Finding | None:
     if not _precedes(old, [act for act in others if act.value == old], later):
         return None
     if known[0].kind == READ:
-        return "new/old inversion", _inversion(case, known[0], late), case.acts
+        return "new/old inversion", _inversion(case, known[0], late)
     return _overwritten(case, known[0], late)
 
 
@@ -225,10 +225,10 @@ def _overwritten(case: _Case, write: _Act, late: _Act) -> Finding:
     when = f"a {what} by process {late.process} that began afterwards (at {_ms(late.call_ns)})"
     if not (case.registers.before == write.after).any():
         sentence = f"{done} but never seen: {when} {verb} {case.old(old)}."
-        return "lost write", sentence, case.acts
+        return "lost write", sentence
     value = case.old(old) if old == _INITIAL else case.show(old)
     sentence = f"{done}, but {when} {verb} {value}, which had been overwritten."
-    return "stale read", sentence, case.acts
+    return "stale read", sentence
 
 
 def _divergent(case: _Case) -> Finding | None:
@@ -247,7 +247,7 @@ def _divergent(case: _Case) -> Finding | None:
         f"after the writes of {values} had both been acknowledged, process {first.process} read "
         f"{case.show(first.before)} and process {second.process} read {case.show(second.before)}."
     )
-    return "divergent reads", sentence, case.acts
+    return "divergent reads", sentence
 
 
 def _other(case: _Case) -> Finding:
@@ -255,7 +255,7 @@ def _other(case: _Case) -> Finding:
     more = len(case.acts) - _LISTED_MAX
     tail = f"; and {more:,} more" if more > 0 else ""
     sentence = f"no order of these {len(case.acts):,} operations is legal: {listed}{tail}."
-    return "non-linearizable", sentence, case.acts
+    return "non-linearizable", sentence
 
 
 _RULES: tuple[Callable[[_Case], Finding | None], ...] = (

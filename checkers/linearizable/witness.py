@@ -120,10 +120,12 @@ class Judge:
         return tuple(sorted({*result, *self._sources(result)}))
 
     def _sources(self, part: Iterable[int]) -> frozenset[int]:
-        """For each value that ``part`` observes, a write of it (one in ``part``, if there is)."""
+        """For each observation that counts in ``part`` a write of its value (one of ``part``, if
+        there is)."""
         registers, members = self._registers, set(part)
+        rows = np.array(sorted(members), dtype=np.int64)
         result = set()
-        for place in members:
+        for place in rows[self._counted(registers.select(rows), rows)].tolist():
             writers = self._writers.get(int(registers.before[place]))
             if writers is None:
                 continue

@@ -1,0 +1,221 @@
+"""What the commands print: verdicts, problems, tables. Decides nothing."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from harness.core.errors import Problem
+from harness.core.history import History
+from harness.core.operation import Event
+from harness.core.options import Option, OptionValue
+from harness.core.verdict import Anomaly, Validity, Verdict
+from harness.doctor import Finding
+from harness.heal import HealReport
+from harness.registry import Entry, Group
+
+__all__ = [
+    "print_entries",
+    "print_findings",
+    "print_healing",
+    "print_problems",
+    "print_repeat",
+    "print_verdict",
+]
+
+_WITNESS_MAX = 20
+_OPTION_WIDTH = 28
+_COLOUR = {Validity.VALID: "green", Validity.UNKNOWN: "yellow", Validity.INVALID: "red"}
+
+
+def print_verdict(console: Console, verdict: Verdict, history: History | None) -> None:
+    """The verdict, its sentence, what else was found, and the witness of the first anomaly."""
+    colour = _COLOUR[verdict.validity]
+    reason = f" ({verdict.reason})" if verdict.reason else ""
+    console.print()
+    console.print(f"[bold {colour}]{verdict.validity.value}{escape(reason)}[/]", highlight=False)
+    console.print(escape(verdict.sentence), highlight=False)
+    for part in verdict.parts:
+        if part.sentence != verdict.sentence:
+            console.print(
+                f"[dim]{escape(part.checker)}:[/] {escape(part.sentence)}", highlight=False
+            )
+    anomalies = verdict.all_anomalies()
+    if anomalies and history is not None:
+        # The one that the sentence speaks of, if it is among them.
+        told = (anomaly for anomaly in anomalies if anomaly.sentence == verdict.sentence)
+        _print_witness(console, next(told, anomalies[0]), history)
+    if len(anomalies) > 1:
+        console.print(f"[dim]and {len(anomalies) - 1} more, in the report[/]")
+
+
+def _print_witness(console: Console, anomaly: Anomaly, history: History) -> None:
+    on = f" on key {anomaly.key}" if anomaly.key is not None else ""
+    title = f"Witness{on} ({anomaly.name}): these operations alone are already illegal"
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("index", "from", "to"):
+        table.add_column(name, justify="right", style="dim")
+    for name in ("process", "node"):
+        table.add_column(name)
+    table.add_column("what", overflow="fold")
+    for index in anomaly.operations[:_WITNESS_MAX]:
+        table.add_row(*_operation_cells(index, history))
+    console.print()
+    console.print(f"[bold]{escape(title)}[/]", highlight=False)
+    console.print(table, highlight=False)
+    left = len(anomaly.operations) - _WITNESS_MAX
+    if left > 0:
+        console.print(f"[dim]and {left} more operations, in the report[/]")
+
+
+def _operation_cells(index: int, history: History) -> tuple[str, ...]:
+    rows = np.flatnonzero(history.index == index)
+    if not len(rows):
+        return (str(index), "", "", "", "", "(not in the history)")
+    row = int(rows[0])
+    invocation = history.event(row)
+    position = int(np.searchsorted(history.operations.invocation, row))
+    after = int(history.operations.completion[position])
+    completion = history.event(after) if after >= 0 else None
+    return (
+        str(index),
+        _seconds(invocation.time),
+        _seconds(completion.time) if completion and completion.type != "info" else "?",
+        str(invocation.process),
+        escape(invocation.node or "-"),
+        escape(_what(invocation, completion)),
+    )
+
+
+def _what(invocation: Event, completion: Event | None) -> str:
+    """``write 5``, ``read -> 5``, ``cas [1, 2] -> fail: ...``."""
+    f, argument = invocation.f, invocation.value
+    words = f if argument is None else f"{f} {_value(argument)}"
+    if completion is None:
+        return f"{words} -> never completed"
+    if completion.type != "ok":
+        kind = {"fail": "failed", "info": "indeterminate"}[completion.type]
+        return f"{words} -> {kind}" + (f": {completion.error}" if completion.error else "")
+    changed = argument is None or completion.value != argument
+    return f"{words} -> {_value(completion.value)}" if changed else f"{words} -> ok"
+
+
+def _value(value: Any) -> str:
+    return "nil" if value is None else str(value)
+
+
+def _seconds(time_ns: int) -> str:
+    return f"{time_ns / 1e9:.6f} s"
+
+
+def print_repeat(
+    console: Console, *, report: Path | None, directory: Path, command: Sequence[str]
+) -> None:
+    """Where the results lie, and the command that repeats the run."""
+    lines = [("results", str(directory)), ("repeat", shlex.join(command))]
+    if report is not None:
+        lines.insert(0, ("report", str(report)))
+    console.print()
+    for label, text in lines:  # on one line each, however long: they are there to be copied
+        console.print(f"[dim]{label:<9}[/]{escape(text)}", highlight=False, soft_wrap=True)
+
+
+def print_problems(console: Console, problems: Iterable[Problem]) -> None:
+    """Each problem: what was found, what is needed, what to change."""
+    for number, problem in enumerate(problems):
+        if number:
+            console.print()
+        console.print(f"[bold red]found[/]   {escape(problem.found)}", highlight=False)
+        console.print(f"[bold]needed[/]  {escape(problem.needed)}", highlight=False)
+        console.print(f"[bold]change[/]  {escape(problem.change)}", highlight=False)
+
+
+def print_entries(console: Console, group: Group, entries: Iterable[Entry]) -> None:
+    """What a group offers, with the options that each entry declares."""
+    console.print(f"[bold]{group}[/]", highlight=False)
+    for entry in entries:
+        if entry.problem is not None:
+            console.print(f"  [bold]{escape(entry.name)}[/] [red]broken[/]", highlight=False)
+            console.print(Padding(escape(entry.problem.found), (0, 0, 0, 4)), highlight=False)
+            continue
+        summary = escape(str(getattr(entry.instance, "summary", "")))
+        line = f"[bold cyan]{escape(entry.name)}[/]  {summary}"
+        console.print(Padding(line, (0, 0, 0, 2)), highlight=False)
+        for option in _declared(entry):
+            _print_option(console, option)
+    console.print()
+
+
+def _declared(entry: Entry) -> tuple[Option, ...]:
+    """The options of an entry; a nemesis declares its targets."""
+    options: tuple[Option, ...] = tuple(getattr(entry.instance, "options", ()))
+    targets = getattr(entry.instance, "targets", ())
+    if targets:
+        default = entry.instance.targets_default
+        name = f"{entry.name}-targets"
+        options += (Option(name=name, default=default, choices=targets, summary="what it may hit"),)
+    return options
+
+
+def _print_option(console: Console, option: Option) -> None:
+    """On one line where the name leaves room for the description, else on two."""
+    left = f"-o {option.name}={_text(option.default)}"
+    right = f"[dim]{escape(option.summary)}; {escape(option.describe())}[/]"
+    if len(left) > _OPTION_WIDTH:
+        console.print(Padding(escape(left), (0, 0, 0, 4)), highlight=False, soft_wrap=True)
+        left = ""
+    row = Table.grid(padding=(0, 2))
+    row.add_column(width=_OPTION_WIDTH, no_wrap=True)
+    row.add_column(overflow="fold")
+    row.add_row(escape(left), right)
+    console.print(Padding(row, (0, 0, 0, 4)), highlight=False)
+
+
+def _text(value: OptionValue) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def print_findings(console: Console, findings: Iterable[Finding]) -> None:
+    """One line a finding, and the remedy below what is missing."""
+    area = ""
+    for finding in findings:
+        if finding.area != area:
+            area = finding.area
+            console.print(f"[bold]{area}[/]", highlight=False)
+        mark = "[green]yes[/]" if finding.available else "[red]no [/]"
+        line = Table.grid(padding=(0, 2))
+        line.add_column(width=3)
+        line.add_column(min_width=12, no_wrap=True)
+        line.add_column(overflow="fold")
+        line.add_row(mark, escape(finding.name), escape(finding.found))
+        if finding.remedy:
+            line.add_row("", "", f"[yellow]to change that:[/] {escape(finding.remedy)}")
+        console.print(Padding(line, (0, 0, 0, 2)), highlight=False)
+
+
+def print_healing(console: Console, reports: Iterable[HealReport]) -> None:
+    """What was undone, what could not be, what was left alone."""
+    silent = True
+    for report in reports:
+        run = f"run {report.run}: " if report.run else ""
+        for style, word, sentences in (
+            ("green", "healed", report.undone),
+            ("red", "failed", report.failures),
+            ("yellow", "note", report.notes),
+        ):
+            for sentence in sentences:
+                silent = silent and word == "note"
+                prefix = "" if word == "note" else run
+                console.print(f"[{style}]{word}[/] {escape(prefix + sentence)}", highlight=False)
+    if silent:
+        console.print("nothing to heal")
