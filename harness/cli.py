@@ -29,6 +29,7 @@ __all__ = ["cli", "main"]
 
 _BAD_INPUT = 254
 _FAILED = 255
+_FILE_WIDTH = 120
 _PACKAGES = ("checkers", "clusters", "nemesis", "workloads")
 
 
@@ -85,7 +86,10 @@ def _usage_problem(error: click.ClickException) -> Problem:
 
 
 def _console(*, stderr: bool = False) -> Console:
-    return Console(stderr=stderr)
+    console = Console(stderr=stderr)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _FILE_WIDTH
+    return console
 
 
 def _set_debug(_: click.Context, __: click.Parameter, value: bool) -> None:

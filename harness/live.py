@@ -50,12 +50,12 @@ class _View(Observer):
         self._console.print(
             f"[bold]{escape(plan.name)}[/] on [bold]{escape(plan.substrate)}[/]: {nodes}, "
             f"{clients}, {plan.rate:g} operations/s, {plan.time_limit_s:g} s, seed {plan.seed}",
-            soft_wrap=True,
+            soft_wrap=not self._console.is_terminal,
         )
         if plan.substrate_reason != ASKED_FOR:
             self._console.print(
                 f"[dim]{escape(plan.substrate)}: {escape(plan.substrate_reason)}[/]",
-                soft_wrap=True,
+                soft_wrap=not self._console.is_terminal,
             )
 
     def phase(self, name: str) -> None:
@@ -68,7 +68,9 @@ class _View(Observer):
         self._fault = text
 
     def note(self, text: str) -> None:
-        self._console.print(f"[yellow]note[/] {escape(text)}", soft_wrap=True)
+        self._console.print(
+            f"[yellow]note[/] {escape(text)}", soft_wrap=not self._console.is_terminal
+        )
 
     def _elapsed_s(self) -> float:
         return self._meter.time_ns / _NS
@@ -120,7 +122,9 @@ class PlainView(_View):
         )
 
     def _line(self, text: str) -> None:
-        self._console.print(f"{self._elapsed_s():7.1f} s  {escape(text)}", soft_wrap=True)
+        self._console.print(
+            f"{self._elapsed_s():7.1f} s  {escape(text)}", soft_wrap=not self._console.is_terminal
+        )
 
 
 class LiveView(_View):
