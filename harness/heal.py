@@ -6,11 +6,12 @@ can itself be interrupted and repeated. What cannot be undone is reported and st
 
 Beyond ledgers, :func:`heal_all` removes namespaces ``sb-<run>-*`` and processes with the label
 ``SPLITBRAIN_RUN=<run>`` of runs that are proven dead, and of runs of which no record exists at all
-(a store that was deleted) once they are older than a minute and nobody alive is their parent.
+once they are older than a minute and nobody alive is their parent.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -18,9 +19,18 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from clusters.substrates import procfs
-from harness.ledger import LEDGER_NAME, FileLedger, index_directory, is_locked, read_ledger
+from harness.ledger import (
+    LEDGER_NAME,
+    FileLedger,
+    LedgerState,
+    boot_id,
+    index_directory,
+    is_locked,
+    read_ledger,
+)
 from harness.undo import LABEL, UndoError, parent, run_command, undo
 
 __all__ = ["HealReport", "heal", "heal_all"]
@@ -65,6 +75,8 @@ def heal(ledger: Path, *, held: FileLedger | None = None, wait_s: float = _WAIT_
                 note = f"run {state.run} is in use by {holder}: left alone"
                 return HealReport(run=state.run, live=True, notes=(note,))
             time.sleep(_POLL_S)
+    except FileNotFoundError:  # struck and gone since it was listed
+        return HealReport()
     except OSError as error:
         return HealReport(failures=(f"{ledger}: {error}",))
 
@@ -82,7 +94,7 @@ def _heal_locked(ledger: Path, held: FileLedger | None) -> HealReport:
         file.seek(0, os.SEEK_END)
         for number, record in sorted(state.open.items(), reverse=True):
             try:
-                sentence = undo(record)
+                sentence = undo(record) if _may_exist(record, state) else None
             except UndoError as error:
                 failures.append(str(error))
                 continue
@@ -98,56 +110,40 @@ def _heal_locked(ledger: Path, held: FileLedger | None) -> HealReport:
     return HealReport(run=state.run, undone=tuple(undone), failures=tuple(failures))
 
 
+def _may_exist(record: Mapping[str, Any], state: LedgerState) -> bool:
+    """A process does not outlive a reboot; what then has its number and start tick is another."""
+    return record.get("kind") != "process" or state.boot == boot_id()
+
+
 def _forget(entry: Path, ledger: Path) -> None:
     """Take the run off the index. The ledger names the entry; the entry must name the ledger."""
-    try:
-        if Path(entry.read_text().strip()).resolve() == ledger.resolve():
+    with contextlib.suppress(OSError):
+        path = read_ledger(entry).path
+        if path is not None and ledger.resolve() in (path.resolve(), entry.resolve()):
             entry.unlink()
-    except OSError:
-        pass
 
 
 def heal_all(store: Path | None = None, *, index: Path | None = None) -> tuple[HealReport, ...]:
     """Heal every dead run that the index or ``store`` knows, then sweep up strays."""
     index = index or index_directory()
-    entries, ledgers = _read_index(index)
-    gone = frozenset(run for run, ledger in ledgers.items() if not ledger.is_file())
-    found = [ledger for run, ledger in ledgers.items() if run not in gone]
+    found = [_ledger_of(entry) for entry in sorted(index.iterdir()) if entry.name[0] != "."]
     if store is not None:
         found += sorted(store.glob(f"*/*/{LEDGER_NAME}"))
-    unique = dict.fromkeys(ledger.resolve() for ledger in found)
+    unique = dict.fromkeys(ledger.resolve() for ledger in found if ledger is not None)
     reports = [heal(ledger) for ledger in unique]
-    live = {report.run for report in reports if report.live}
-    dead = {report.run for report in reports if report.run and not report.live}
-    for run in gone:
-        (live if _is_live(entries[run]) else dead).add(run)
-    swept = _sweep(frozenset(live), frozenset(dead))
-    if not swept.failures:
-        for run in gone & dead:
-            entries[run].unlink(missing_ok=True)
-    return (*reports, swept)
+    live = frozenset(report.run for report in reports if report.live)
+    dead = frozenset(report.run for report in reports if not report.live)
+    return (*reports, _sweep(live, dead))
 
 
-def _read_index(index: Path) -> tuple[dict[str, Path], dict[str, Path]]:
-    """The entries of the index, and the ledgers that they name, by run."""
-    entries, ledgers = {}, {}
-    for entry in index.iterdir():
-        if entry.name.startswith("."):  # not yet complete
-            continue
-        try:
-            ledgers[entry.name] = Path(entry.read_text().strip())
-        except FileNotFoundError:  # that run has just ended
-            continue
-        entries[entry.name] = entry
-    return entries, ledgers
-
-
-def _is_live(entry: Path) -> bool:
+def _ledger_of(entry: Path) -> Path | None:
+    """The ledger that an entry of the index names; the entry itself when that was deleted; None
+    when the run has just ended."""
     try:
-        with is_locked(entry) as locked:
-            return locked
+        path = read_ledger(entry).path
     except FileNotFoundError:
-        return False
+        return None
+    return path if path is not None and path.is_file() else entry
 
 
 def _sweep(live: frozenset[str], dead: frozenset[str]) -> HealReport:
@@ -163,13 +159,13 @@ def _sweep(live: frozenset[str], dead: frozenset[str]) -> HealReport:
             note = f"run {run} ({things}) is in no ledger, but {doubt}: left alone"
             report = replace(report, notes=(*report.notes, note))
             continue
-        records: list[Mapping[str, object]] = [{"kind": "label", "run": run}]
+        records: list[Mapping[str, Any]] = [{"kind": "label", "run": run}]
         records += [{"kind": "command", "argv": ["ip", "netns", "delete", name]} for name in names]
         report = _undo_each(records, report)
     return report
 
 
-def _undo_each(records: Iterable[Mapping[str, object]], report: HealReport) -> HealReport:
+def _undo_each(records: Iterable[Mapping[str, Any]], report: HealReport) -> HealReport:
     for record in records:
         try:
             sentence = undo(record)

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 from harness.heal import heal
-from harness.ledger import FileLedger
+from harness.ledger import FileLedger, read_ledger
 
 __all__ = ["Janitor", "main", "start_janitor"]
 
@@ -94,11 +94,12 @@ def main(ledger: str, read_end: str) -> int:
     """Wait for the end of the harness, then heal ``ledger``."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    path = Path(ledger)
+    copy = read_ledger(path).index
     while os.read(int(read_end), 1):
         pass
-    path = Path(ledger)
-    if not path.is_file():  # the store was deleted; `harness heal` knows the run by its index
-        return 0
+    if copy is not None and not path.is_file():  # the store was deleted
+        path = copy
     report = heal(path, wait_s=_LOCK_WAIT_S)
     return 255 if report.failures else 0
 

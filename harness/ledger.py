@@ -8,14 +8,16 @@ synced: losing it repeats a harmless undo.
 
 ::
 
-    {"ledger": 1, "run": "k3x9", "pid": 71, "started": 8812, "boot": "...", "index": "/run/..."}
+    {"ledger": 1, "run": "k3x9", "pid": 71, "started": 8812, "boot": "...",
+     "path": "/.../ledger.jsonl", "index": "/run/splitbrain/k3x9"}
     {"record": 0, "undo": {"kind": "command", "argv": ["ip", "netns", "del", "sb-k3x9-n1"]}}
     {"strike": 0}
 
 *Liveness*: the harness holds ``flock`` on its ledger, and on the run's entry in a machine-wide
 index, as long as it lives. The kernel drops the lock whatever the end, so a lock that can be taken
 proves that the run is dead; a process id alone would not (ids are used again). The index lets
-``harness heal`` find a ledger without knowing the store.
+``harness heal`` find a ledger without knowing the store; its entry is a second copy of the ledger,
+which serves when the store is deleted, as the ledger serves when a reboot empties the index.
 """
 
 from __future__ import annotations
@@ -104,6 +106,7 @@ class LedgerState:
     pid: int = 0
     started: int = 0
     boot: str = ""
+    path: Path | None = None
     index: Path | None = None
     open: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     corrupt: tuple[int, ...] = ()
@@ -141,6 +144,7 @@ def read_ledger(path: Path) -> LedgerState:
         pid=int(header.get("pid", 0)),
         started=int(header.get("started", 0)),
         boot=str(header.get("boot", "")),
+        path=Path(header["path"]) if header.get("path") else None,
         index=Path(header["index"]) if header.get("index") else None,
         open=records,
         corrupt=tuple(corrupt),
@@ -167,9 +171,10 @@ class FileLedger:
             "pid": owner.pid,
             "started": owner.started,
             "boot": boot_id(),
+            "path": str(self.path),
             "index": str(self._entry_path),
         }
-        self._entry = _create_locked(self._entry_path, f"{self.path}\n".encode())
+        self._entry = _create_locked(self._entry_path, _line(header))
         try:
             self._file = _create_locked(self.path, _line(header))
         except BaseException:
@@ -216,10 +221,11 @@ class FileLedger:
         self.close()
 
     def _write(self, row: Mapping[str, Any], *, sync: bool) -> None:
-        self._file.write(_line(row))
-        self._file.flush()
-        if sync:
-            os.fsync(self._file.fileno())
+        for file in (self._entry, self._file):
+            file.write(_line(row))
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
 
 
 def _line(row: Mapping[str, Any]) -> bytes:
