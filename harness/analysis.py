@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,8 @@ def analyse(
         run_checker(registry.load("checkers", name), history, context) for name in workload.checkers
     ]
     exercised = _exercised(plan.nemeses, workload.required, history, fired)
-    return merge("test", [*parts, exercised])
+    # Merged first, because no checker at all is no pass, however much was exercised.
+    return merge("test", [*(parts or [merge("checkers", ())]), exercised])
 
 
 def run_checker(checker: Checker, history: History, context: CheckContext) -> Verdict:
@@ -89,8 +91,12 @@ def _exercised(
     return Verdict(
         checker="exercised",
         validity=Validity.VALID,
-        sentence=f"{sum(successes.values()):,} operations succeeded, "
-        f"{sum(bites.values())} faults bit.",
+        sentence=f"{sum(successes.values()):,} operations succeeded; "
+        + (
+            f"faults proven to bite: {sum(bites.values())}."
+            if bites
+            else "no faults were asked for."
+        ),
         details=details,
     )
 
@@ -104,6 +110,6 @@ def _successes(history: History, required: tuple[str, ...]) -> dict[str, int]:
 def _primaries(history: History) -> dict[str, Any]:
     """Who led, as far as it was seen: changes between different single leaders are counted."""
     seen = [event.value for event in history.nemesis_events() if event.f == "primaries"]
-    leaders = [value[0] for value in seen if len(value) == 1]
-    changes = sum(a != b for a, b in zip(leaders, leaders[1:], strict=False))
+    leaders = [value[0] for value in seen if isinstance(value, list | tuple) and len(value) == 1]
+    changes = sum(a != b for a, b in pairwise(leaders))
     return {"changes": changes, "seen": leaders[:100]}

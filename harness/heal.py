@@ -54,12 +54,19 @@ class HealReport:
     live: bool = False
 
 
-def heal(ledger: Path, *, held: FileLedger | None = None, wait_s: float = _WAIT_S) -> HealReport:
+def heal(
+    ledger: Path,
+    *,
+    held: FileLedger | None = None,
+    owner_ended: bool = False,
+    wait_s: float = _WAIT_S,
+) -> HealReport:
     """Undo what ``ledger`` records and does not strike.
 
     A run that lives is left alone, unless it is our own: then pass its ledger as ``held``. When
     the run's process is dead but the lock is taken, another healer (its janitor) is at work: wait
-    up to ``wait_s`` for it. Never raises for what a ledger may contain.
+    up to ``wait_s`` for it. ``owner_ended``: the caller knows that the process is ending, although
+    it may look alive and hold the lock for another moment. Never raises for what a ledger may contain.
     """
     if held is not None:
         return _heal_locked(ledger, held)
@@ -70,7 +77,8 @@ def heal(ledger: Path, *, held: FileLedger | None = None, wait_s: float = _WAIT_
                 if not locked:
                     return _heal_locked(ledger, None)
             state = read_ledger(ledger)
-            if state.owner_lives or time.monotonic() > deadline:
+            lives = state.owner_lives and not owner_ended
+            if lives or time.monotonic() > deadline:
                 holder = f"process {state.pid}" if state.owner_lives else "another process"
                 note = f"run {state.run} is in use by {holder}: left alone"
                 return HealReport(run=state.run, live=True, notes=(note,))

@@ -8,11 +8,16 @@ that the order of the file and the order of time are one.
 An error that says with certainty that nothing happened is recorded as ``fail``, any other one as
 ``info``: then the process is retired, its client closed, and the thread goes on under a new process
 with a new client. (Semantics of ``jepsen.generator.interpreter``.)
+
+A client promises to answer within the time-out. One that has not answered after more than twice
+that long is given up: its operation ends as ``info``, and whatever it says later is not listened
+to. So a client that hangs, and even one that will not be cancelled, never holds up the run.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -28,6 +33,10 @@ __all__ = ["Interpreter", "Recorder"]
 _NS = 1_000_000_000
 _POLL_NS = 1_000_000
 """How long to wait before a pending generator is asked again though no event came."""
+_GRACE_S = 1.0
+"""What a client may take beyond twice the time-out (it may have to connect first)."""
+_END_S = 5.0
+"""How long cancelled operations and closing clients may take to end."""
 
 Outcome = Literal["ok", "fail", "info"]
 Connect = Callable[[str], Awaitable[Client]]
@@ -77,6 +86,18 @@ class Recorder:
         return event
 
 
+class _Call:
+    """An operation in the hands of a client. Its first outcome counts."""
+
+    __slots__ = ("deadline", "operation", "settled", "thread")
+
+    def __init__(self, thread: int, operation: Operation, deadline: float) -> None:
+        self.thread = thread
+        self.operation = operation
+        self.deadline = deadline
+        self.settled = False
+
+
 class Interpreter:
     """The client threads of a run. Thread ``i`` talks to node ``i`` modulo the number of nodes."""
 
@@ -95,18 +116,22 @@ class Interpreter:
         self._connect = connect
         self._invoke = invoke
         self._timeout_s = timeout_s
+        self._limit_s = 2 * timeout_s + _GRACE_S
         self._recorder = recorder
         self._context = Context.start(concurrency, source)
         self._clients: list[Client | None] = [None] * concurrency
-        self._completed: deque[tuple[int, Operation, Outcome, Any, str | None]] = deque()
+        self._completed: deque[tuple[_Call, Outcome, Any, str | None]] = deque()
         self._wake: asyncio.Future[None] | None = None
-        self._tasks: dict[asyncio.Task[None], None] = {}
-        self._closing: list[asyncio.Task[None]] = []
+        # Dicts, because they keep the order: the oldest call first, in every process.
+        self._calls: dict[asyncio.Task[None], _Call] = {}
+        self._given_up: dict[asyncio.Task[None], None] = {}
+        self._closing: dict[asyncio.Task[None], None] = {}
         self._loop = asyncio.get_running_loop()
+        self._watchdog: asyncio.TimerHandle | None = None
 
     async def run(self, generator: Generator | None) -> None:
         """Perform everything that ``generator`` asks for; return when it is exhausted and nothing
-        is open (or what is open has had its time twice over: it then has no completion)."""
+        is open. Can be called again: threads go on under the processes that they have."""
         try:
             while generator is not None:
                 generator = self._take_completions(generator)
@@ -139,18 +164,31 @@ class Interpreter:
             node=self._nodes[thread],
         )
         self._context = self._context.with_busy(thread, event.time)
-        task = self._loop.create_task(self._perform(thread, operation))
-        self._tasks[task] = None
-        task.add_done_callback(self._tasks.pop)
+        call = _Call(thread, operation, self._loop.time() + self._limit_s)
+        task = self._loop.create_task(self._perform(call))
+        self._calls[task] = call
+        task.add_done_callback(self._forget)
+        if self._watchdog is None:
+            self._watchdog = self._loop.call_at(call.deadline, self._watch)
         return following.update(self._context, event) if following is not None else None
 
-    async def _perform(self, thread: int, operation: Operation) -> None:
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._calls.pop(task, None)
+        self._given_up.pop(task, None)
+        self._notify()  # its outcome may have been taken in before the task itself had ended
+
+    async def _perform(self, call: _Call) -> None:
+        operation = call.operation
         outcome: Outcome = "info"
         value, error = operation.value, None
         try:
-            client = self._clients[thread]
+            client = self._clients[call.thread]
             if client is None:
-                client = self._clients[thread] = await self._connect(self._nodes[thread])
+                client = await self._connect(self._nodes[call.thread])
+                if call.settled:  # given up meanwhile: the thread has moved on
+                    self._discard(client)
+                    return
+                self._clients[call.thread] = client
             value = await self._invoke(client, operation, self._timeout_s)
             outcome = "ok"
         except ClientError as problem:
@@ -162,8 +200,29 @@ class Interpreter:
         except Exception as problem:
             error = f"{type(problem).__name__}: {problem}"
         finally:
-            self._completed.append((thread, operation, outcome, value, error))
+            self._settle(call, outcome, value, error)
+
+    def _settle(self, call: _Call, outcome: Outcome, value: Any, error: str | None) -> None:
+        if not call.settled:
+            call.settled = True
+            self._completed.append((call, outcome, value, error))
             self._notify()
+
+    def _watch(self) -> None:
+        """Give up calls that take too long; look again when the oldest is due."""
+        now = self._loop.time()
+        for task, call in tuple(self._calls.items()):
+            if call.deadline > now:
+                break
+            del self._calls[task]
+            self._given_up[task] = None
+            task.cancel()
+            error = f"the client did not answer within {self._limit_s:g} s and was given up"
+            self._settle(call, "info", call.operation.value, error)
+        oldest = next(iter(self._calls.values()), None)
+        # Without a call there is nothing to watch; and a timer would hide a deadlock from a
+        # loop with virtual time.
+        self._watchdog = oldest and self._loop.call_at(oldest.deadline, self._watch)
 
     def _take_completions(self, generator: Generator) -> Generator:
         while self._completed:
@@ -171,7 +230,8 @@ class Interpreter:
         return generator
 
     def _take_completion(self, generator: Generator) -> Generator:
-        thread, operation, outcome, value, error = self._completed.popleft()
+        call, outcome, value, error = self._completed.popleft()
+        thread, operation = call.thread, call.operation
         assert operation.process is not None
         event = self._recorder.record(
             outcome,
@@ -192,29 +252,43 @@ class Interpreter:
         self._context = self._context.with_next_process(thread)
         client, self._clients[thread] = self._clients[thread], None
         if client is not None:
-            self._closing.append(self._loop.create_task(client.close()))
+            self._discard(client)
+
+    def _discard(self, client: Client) -> None:
+        task = self._loop.create_task(_close_quietly(client))
+        self._closing[task] = None
+        task.add_done_callback(lambda task: self._closing.pop(task, None))
 
     def _ask_again(self) -> int | None:
         # With no thread free only a completion can change the answer.
         return self._recorder.now() + _POLL_NS if self._context.free_threads else None
 
     async def _drain(self) -> None:
-        deadline = self._recorder.now() + round((2 * self._timeout_s + 1) * _NS)
-        while self._tasks and self._recorder.now() < deadline:
-            await self._wait(deadline)
+        # A task that has settled its call ends in the loop's next round.
+        await asyncio.sleep(0)
+        while self._calls:  # the watchdog sees to it that they end
+            await self._wait(None)
             self._take_completions(NOTHING)
-            # A task that has notified ends in the loop's next round.
             await asyncio.sleep(0)
 
     async def _close(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._take_completions(NOTHING)
-        clients = [client.close() for client in self._clients if client is not None]
-        self._clients = [None] * len(self._clients)
-        await asyncio.gather(*clients, *self._closing, return_exceptions=True)
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            self._watchdog = None
+        calls = tuple(self._calls.values())
+        try:
+            await _end((*self._calls, *self._given_up))
+        finally:
+            for call in calls:
+                self._settle(call, "info", call.operation.value, "interrupted")
+            self._take_completions(NOTHING)
+            for thread in range(len(self._clients)):
+                client, self._clients[thread] = self._clients[thread], None
+                if client is not None:
+                    self._discard(client)
+        if self._closing:
+            await asyncio.wait(tuple(self._closing), timeout=_END_S)
+        await _end(tuple(self._closing))
 
     async def _wait(self, until_ns: int | None) -> None:
         """Return at ``until_ns`` of the run's clock, or when an operation completes."""
@@ -235,3 +309,17 @@ class Interpreter:
     def _notify(self) -> None:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
+
+
+async def _close_quietly(client: Client) -> None:
+    """What goes wrong with a client that is no longer needed says nothing about the system."""
+    with contextlib.suppress(Exception):
+        await client.close()
+
+
+async def _end(tasks: tuple[asyncio.Task[None], ...]) -> None:
+    """Cancel ``tasks`` and wait until they have ended, but not for ever."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=_END_S)

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 from harness.heal import heal
-from harness.ledger import FileLedger, read_ledger
+from harness.ledger import FileLedger
 
 __all__ = ["Janitor", "main", "start_janitor"]
 
@@ -63,7 +63,10 @@ def start_janitor(ledger: FileLedger) -> Janitor:
     try:
         process = subprocess.Popen(
             # -P: a folder called "harness" where the user stands must not be imported instead.
-            [sys.executable, "-P", "-m", "harness.janitor", str(ledger.path), str(read_end)],
+            [
+                *(sys.executable, "-P", "-m", "harness.janitor"),
+                *(str(ledger.path), str(ledger.copy), str(read_end)),
+            ],
             pass_fds=(read_end,),
             start_new_session=True,
             stdin=subprocess.DEVNULL,
@@ -90,17 +93,16 @@ def _environment() -> dict[str, str]:
     return environment
 
 
-def main(ledger: str, read_end: str) -> int:
-    """Wait for the end of the harness, then heal ``ledger``."""
+def main(ledger: str, copy: str, read_end: str) -> int:
+    """Wait for the end of the harness, then heal ``ledger``, or its copy in the index when the
+    ledger was deleted with its store."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    path = Path(ledger)
-    copy = read_ledger(path).index
     while os.read(int(read_end), 1):
         pass
-    if copy is not None and not path.is_file():  # the store was deleted
-        path = copy
-    report = heal(path, wait_s=_LOCK_WAIT_S)
+    path = Path(ledger)
+    # The kernel closes a dying process's files one by one: the pipe may go before the lock.
+    report = heal(path if path.is_file() else Path(copy), owner_ended=True, wait_s=_LOCK_WAIT_S)
     return 255 if report.failures else 0
 
 

@@ -153,7 +153,8 @@ def read_ledger(path: Path) -> LedgerState:
 
 
 class FileLedger:
-    """The ledger of a live run, at ``path`` (which must not exist yet). Use it as a context
+    """The ledger of a live run, at ``path`` (which must not exist yet); ``copy`` is its entry in
+    the index. Use it as a context
     manager, or call :meth:`close`. Safe to use from several threads."""
 
     def __init__(self, path: Path, run: str, *, index: Path | None = None) -> None:
@@ -162,7 +163,7 @@ class FileLedger:
         self._mutex = threading.Lock()
         self._next = 0
         self._open: set[int] = set()
-        self._entry_path = (index or index_directory()) / run
+        self.copy = (index or index_directory()) / run
         owner = procfs.identify(os.getpid())
         assert owner is not None, "this process is not in /proc"
         header = {
@@ -172,13 +173,13 @@ class FileLedger:
             "started": owner.started,
             "boot": boot_id(),
             "path": str(self.path),
-            "index": str(self._entry_path),
+            "index": str(self.copy),
         }
-        self._entry = _create_locked(self._entry_path, _line(header))
+        self._entry = _create_locked(self.copy, _line(header))
         try:
             self._file = _create_locked(self.path, _line(header))
         except BaseException:
-            self._entry_path.unlink()
+            self.copy.unlink()
             self._entry.close()
             raise
 
@@ -210,7 +211,7 @@ class FileLedger:
             if self._file.closed:
                 return
             if not self._open:
-                self._entry_path.unlink(missing_ok=True)
+                self.copy.unlink(missing_ok=True)
             self._file.close()
             self._entry.close()
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
+from typing import Any
 
 from harness.core.contracts import Control, Deployment, Nemesis, Situation
-from harness.core.errors import FaultError
+from harness.core.errors import HarnessError
 from harness.core.fault import Evidence, Fault, Schedule, State, Window
 from harness.interpreter import Recorder
 from harness.observe import Observer
@@ -22,6 +23,8 @@ __all__ = ["NemesisRunner"]
 
 _PROOF_S = 5.0
 """How long a fault may take to be seen by a probe, or to be gone."""
+_APPLY_S = 60.0
+"""How long a control may take to do what it is asked."""
 
 
 class NemesisRunner:
@@ -63,7 +66,7 @@ class NemesisRunner:
                 await self._inject(control, fault)
                 await self._until(window.end_ms)
             finally:
-                await self._heal(control, fault)
+                await _to_its_end(self._heal(control, fault))
 
     async def _choose(self, nemesis: Nemesis, target: str) -> Fault:
         primaries = await self._deployment.primaries()
@@ -86,11 +89,12 @@ class NemesisRunner:
         try:
             # The fault may take hold at any moment of the call: its interval begins before it.
             start = self._recorder.now()
-            await control.apply(fault.state)
-        except (FaultError, OSError) as error:
-            self._log.append(fault, "failed", self._recorder.now(), (str(error),))
-            self._observer.note(f"{fault.nemesis} {fault.target} could not be applied: {error}")
-            self._recorder.record("info", name, value, error=str(error))
+            await _apply(control, fault.state)
+        except (HarnessError, OSError) as error:
+            text = _text(error)
+            self._log.append(fault, "failed", self._recorder.now(), (text,))
+            self._observer.note(f"{fault.nemesis} {fault.target} could not be applied: {text}")
+            self._recorder.record("info", name, value, error=text)
             return
         self._log.append(fault, "applied", start)
         evidence = await _prove(control, fault.state)
@@ -105,12 +109,11 @@ class NemesisRunner:
 
     async def _heal(self, control: Control, fault: Fault) -> None:
         name = f"stop-{fault.nemesis}"
-        self._log.append(fault, "healing", self._recorder.now())
-        self._recorder.record("info", name, None)
         try:
-            evidence = await _shielded(_heal(control))
-        except (FaultError, OSError) as error:
-            evidence = Evidence(False, (str(error),))
+            self._log.append(fault, "healing", self._recorder.now())
+            self._recorder.record("info", name, None)
+        finally:  # also when the disk is full
+            evidence = await _heal(control)
         phase = "healed" if evidence.holds else "unhealed"
         self._log.append(fault, phase, self._recorder.now(), evidence.observations)
         self._recorder.record("info", name, {phase: evidence.observations})
@@ -130,8 +133,16 @@ class NemesisRunner:
         await asyncio.sleep(max(0.0, time_ms / 1e3 - self._recorder.now() / 1e9))
 
 
+async def _apply(control: Control, state: State) -> None:
+    async with asyncio.timeout(_APPLY_S):
+        await control.apply(state)
+
+
 async def _heal(control: Control) -> Evidence:
-    await control.apply(())
+    try:
+        await _apply(control, ())
+    except (HarnessError, OSError) as error:
+        return Evidence(False, (_text(error),))
     return await _prove(control, ())
 
 
@@ -140,17 +151,29 @@ async def _prove(control: Control, state: State) -> Evidence:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _PROOF_S
     while True:
-        evidence = await control.evidence(state)
+        try:
+            evidence = await control.evidence(state)
+        except (HarnessError, OSError) as error:  # a probe that fails proves nothing
+            evidence = Evidence(False, (_text(error),))
         if evidence.holds or loop.time() >= deadline:
             return evidence
         await asyncio.sleep(0.05)
 
 
-async def _shielded(work: Awaitable[Evidence]) -> Evidence:
+def _text(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
     """``work`` to its end, even when the caller is cancelled meanwhile (it then still is)."""
     task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            # Unlike awaiting the task, this passes no cancellation on to it, however many come.
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled from None if task.cancelled() else task.exception()
+    task.result()

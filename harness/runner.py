@@ -34,7 +34,7 @@ from harness.plan import Plan
 from harness.report import ReportInput, render
 from harness.store import FaultLog, HistoryLog, Run, create_run, open_run
 
-__all__ = ["Outcome", "judge", "run_test", "write_report"]
+__all__ = ["Outcome", "judge", "record", "run_test", "write_report"]
 
 _READY_S = 60.0
 _WATCH_S = 0.25
@@ -57,7 +57,7 @@ def run_test(plan: Plan, store: Path, observer: Observer) -> Outcome:
     """
     run = create_run(store, plan)
     observer.started(plan)
-    interrupted = _record(plan, run, observer)
+    interrupted = record(plan, run, observer)
     if interrupted:
         observer.note("interrupted: the faults are healed; judging what was recorded")
     observer.phase("checking")
@@ -91,7 +91,7 @@ def write_report(directory: Path) -> Path:
     return run.report_path
 
 
-def _record(plan: Plan, run: Run, observer: Observer) -> bool:
+def record(plan: Plan, run: Run, observer: Observer) -> bool:
     """Deploy, run and tear down; whether the run was interrupted."""
     substrate: Substrate = registry.load("substrates", plan.substrate)
     # A simulated run is a function of its seed alone; a real one must not collide with another.

@@ -40,7 +40,8 @@ class HistoryLog:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._lines: deque[bytes] = deque()
         self._closing = threading.Event()
-        self._error: OSError | None = None
+        self._closed = False
+        self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="history-log", daemon=True)
         self._thread.start()
 
@@ -48,6 +49,9 @@ class HistoryLog:
         self._lines.append(_encode(event) + b"\n")
 
     def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         self._closing.set()
         self._thread.join()
         os.close(self._file)
@@ -59,7 +63,7 @@ class HistoryLog:
             while not self._closing.wait(_FLUSH_S):
                 self._flush()
             self._flush()
-        except OSError as error:
+        except BaseException as error:  # whatever it is: it must not be lost with the thread
             self._error = error
 
     def _flush(self) -> None:
@@ -79,6 +83,7 @@ class FaultLog:
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._closed = False
 
     def append(
         self, fault: Fault, phase: str, time_ns: int, observations: tuple[str, ...] = ()
@@ -97,7 +102,9 @@ class FaultLog:
         os.fdatasync(self._file)
 
     def close(self) -> None:
-        os.close(self._file)
+        if not self._closed:
+            self._closed = True
+            os.close(self._file)
 
 
 class Run:
@@ -190,12 +197,16 @@ def fault_intervals(rows: list[Mapping[str, Any]]) -> tuple[FaultInterval, ...]:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Replace ``path`` by ``data``: readers see the old file or the new one, never a part."""
-    temporary = path.with_name(path.name + ".new")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    # The process's own name: `harness check` and `harness report` may write to one run at a time.
+    temporary = path.with_name(f".{path.name}-{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _point(link: Path, target: Path) -> None:

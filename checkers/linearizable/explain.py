@@ -212,7 +212,9 @@ def _inversion(case: _Case, early: _Act, late: _Act) -> str:
     )
     verb = "read" if late.kind == READ else f"replaced (by {case.show(late.after)})"
     seen = f"process {early.process} read {case.show(early.before)}"
-    return f"{seen}, {who} {verb} {case.old(late.before)}."
+    # "Older" alone would puzzle where the two writes were concurrent: the first read ordered them.
+    value = case.old(late.before) if late.before == _INITIAL else case.show(late.before)
+    return f"{seen}, {who} {verb} {value}, which {case.show(early.before)} had replaced."
 
 
 def _overwritten(case: _Case, write: _Act, late: _Act) -> Finding:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -29,7 +30,9 @@ __all__ = ["Simulated", "SimulatedDeployment"]
 
 T = TypeVar("T")
 
-_PROBES_PER_LINK = 8
+_PROBES_MIN = 8
+_PROBES_LOST = 1e-9
+"""How likely all probes of a link may be lost by chance alone."""
 _PROBE_S = 0.25
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -133,21 +136,20 @@ class SimulatedDeployment:
             "pause": _Pause(self),
         }
         self._clients = 0
+        self._askers: dict[str, Client] = {}
 
     def _replica(self, node: Node) -> Replica:
         return self._request.cluster.replica(node, self._request.options)
 
     async def connect(self, node: str) -> Client:
-        self._clients += 1
-        return SimulatedClient(self._loop, self.network, f"{CLIENT_PREFIX}{self._clients}", node)
+        return self._client(node)
 
     async def ready(self, timeout_s: float) -> None:
         cluster = self._request.cluster
         deadline = self._loop.time() + timeout_s
         waiting = list(self.nodes)
-        clients = {node: await self.connect(node) for node in waiting}
         while waiting:
-            waiting = [node for node in waiting if not await cluster.healthy(clients[node])]
+            waiting = [node for node in waiting if not await cluster.healthy(self._asker(node))]
             if waiting and self._loop.time() >= deadline:
                 raise DeploymentError(f"not healthy after {timeout_s:g} s: {', '.join(waiting)}")
             if waiting:
@@ -157,9 +159,17 @@ class SimulatedDeployment:
         cluster = self._request.cluster
         if not cluster.has_primary:
             return ()
-        return tuple(
-            [node for node in self.nodes if await cluster.is_primary(await self.connect(node))]
-        )
+        return tuple([node for node in self.nodes if await cluster.is_primary(self._asker(node))])
+
+    def _asker(self, node: str) -> Client:
+        """The harness's own client of ``node``: one for all of a run's questions."""
+        if node not in self._askers:
+            self._askers[node] = self._client(node)
+        return self._askers[node]
+
+    def _client(self, node: str) -> Client:
+        self._clients += 1
+        return SimulatedClient(self._loop, self.network, f"{CLIENT_PREFIX}{self._clients}", node)
 
     async def close(self) -> None:
         for host in self.hosts.values():
@@ -189,15 +199,15 @@ class SimulatedClient:
         return await future
 
     async def close(self) -> None:
-        self._network.attach(self._name, lambda _source, _payload: None)
+        self._network.detach(self._name)
 
     def _receive(self, _source: str, payload: bytes) -> None:
         body = _decode(payload)
-        future = self._waiting.pop(body["in_reply_to"], None)
+        future = self._waiting.pop(body.get("in_reply_to", 0), None)
         if future is None or future.done():
             return
-        if body["type"] == "error":
-            future.set_exception(ClientError(body["code"], body.get("text", "")))
+        if body.get("type") == "error":
+            future.set_exception(ClientError(body.get("code", 13), body.get("text", "")))
         else:
             future.set_result(body)
 
@@ -218,10 +228,12 @@ class _Links:
     async def evidence(self, state: State) -> Evidence:
         """Send real messages over every link, and see which arrive."""
         network, hosts = self._deployment.network, self._deployment.hosts
+        loss = network.options.loss
+        probes = max(_PROBES_MIN, math.ceil(math.log(_PROBES_LOST, loss)) if loss else 0)
         links = [(a, b) for a in hosts for b in hosts if a != b]
         self._probes += 1
         token = PROBE + str(self._probes).encode()
-        for a, b in links * _PROBES_PER_LINK:
+        for a, b in links * probes:
             network.send(a, b, token)
         await asyncio.sleep(_PROBE_S)
         blocked = tuple((a, b) for a, b in links if (a, token) not in hosts[b].probed)

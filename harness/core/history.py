@@ -10,6 +10,7 @@ Intervals are closed: two operations that touch in time are concurrent.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,8 +48,8 @@ class Interner:
     def code(self, value: Any) -> int:
         """The code of ``value``; a new one for a value not seen before."""
         kind = type(value)
-        # bool and float equal int (True == 1 == 1.0) in a dict, hence the tag.
-        name = value if kind is int or kind is str or value is None else (kind, _hashable(value))
+        # bool and float equal int (True == 1 == 1.0) in a dict, hence the type's name.
+        name = value if kind is int or kind is str or value is None else _hashable(value)
         code = self._codes.get(name)
         if code is None:
             code = self._codes[name] = len(self.values)
@@ -56,8 +57,11 @@ class Interner:
         return code
 
 
-def _hashable(value: Any) -> Any:
-    return value if isinstance(value, (bool, float)) else msgspec.json.encode(value)
+def _hashable(value: Any) -> tuple[Any, Any]:
+    if isinstance(value, bool | float):
+        return type(value), value
+    # Sorted, since objects that differ in the order of their fields are equal.
+    return None, msgspec.json.encode(value, order="deterministic")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +125,15 @@ class History:
         :mod:`harness.core.operation`. A history that merely stops (operations still open) is fine.
         """
         functions, keys, nodes, values = Interner(), Interner(), Interner(), Interner()
-        rows: list[tuple[int, int, int, int, int, int, int, int]] = []
+        cells = array("q")  # eight a row
         errors: dict[int, Any] = {}
-        for event in events:
+        negative: list[int] = []
+        for row, event in enumerate(events):
             if event.error is not None:
-                errors[len(rows)] = event.error
-            rows.append(
+                errors[row] = event.error
+            if event.process != NEMESIS and int(event.process) < 0:
+                negative.append(row)
+            cells.extend(
                 (
                     event.index,
                     event.time,
@@ -138,7 +145,7 @@ class History:
                     nodes.code(event.node),
                 )
             )
-        table = np.array(rows, dtype=np.int64).reshape(-1, 8)
+        table = np.frombuffer(cells, dtype=np.int64).reshape(-1, 8)
         index, time, process, kind, f, key, value, node = np.ascontiguousarray(table.T)
         history = History(
             index=index,
@@ -155,9 +162,12 @@ class History:
             values=tuple(values.values),
             errors=errors,
         )
-        problems = history._problems(source)
+        problems = [
+            history._problem(source, row, "has a negative process", "a process of 0 or more")
+            for row in negative
+        ] + history._problems(source)
         if problems:
-            raise BadInput(problems)
+            raise BadInput(problems[:_PROBLEMS_MAX])
         return history
 
     def __len__(self) -> int:

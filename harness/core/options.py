@@ -65,7 +65,7 @@ class Option:
                 raise ValueError(text)
             return text
         number = int(text) if isinstance(self.default, int) else float(text)
-        if not math.isfinite(number):
+        if isinstance(number, float) and not math.isfinite(number):
             raise ValueError(text)
         if self.minimum is not None and number < self.minimum:
             raise ValueError(text)

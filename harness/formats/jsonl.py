@@ -30,6 +30,7 @@ HISTORY_NAME = "history.jsonl"
 _PROBLEMS_MAX = 20
 _TIME_MAX = 1 << 62
 _INTEGER_MAX = 1 << 63
+_NO_INDEX = -(1 << 80)
 _GZIP_MAGIC = b"\x1f\x8b"
 _TORN = "the file is whole, or is a run's own (a killed harness may leave half a line)"
 
@@ -37,7 +38,7 @@ _TORN = "the file is whole, or is a run's own (a killed harness may leave half a
 class _Unnumbered(Event, frozen=True, kw_only=True, omit_defaults=True):
     """An event whose line gives no index: it gets the number of its line, from 0."""
 
-    index: int = -1
+    index: int = _NO_INDEX
 
 
 _decode = msgspec.json.Decoder(_Unnumbered).decode
@@ -113,7 +114,7 @@ class _Reader:
                 except (msgspec.DecodeError, UnicodeDecodeError) as error:
                     self._unreadable(number, line, error)
                 else:
-                    if event.index < 0:
+                    if event.index == _NO_INDEX:
                         event = msgspec.structs.replace(event, index=number - 1)
                     if _in_range(event):
                         yield event
@@ -171,7 +172,7 @@ def _lines(file: Iterable[bytes], cut_off: Callable[[Exception], None]) -> Itera
 def _in_range(event: Event) -> bool:
     return (
         0 <= event.time < _TIME_MAX
-        and event.index < _INTEGER_MAX
+        and 0 <= event.index < _INTEGER_MAX
         and (event.process == NEMESIS or 0 <= int(event.process) < _INTEGER_MAX)
     )
 
@@ -188,7 +189,9 @@ def _explain(line: bytes, error: Exception) -> tuple[int, str, str]:
         return column, f"{match[1]}: {text[: match.start()]}", _NEEDED.get(match[1], "the format")
     if match := _BYTE.search(text):
         return int(match[1]) + 1, text[: match.start()], "one JSON object in each line"
-    return 1, text, "time, process, type, f and value in each event"
+    if isinstance(error, msgspec.ValidationError):
+        return 1, text, "time, process, type, f and value in each event"
+    return len(line.rstrip()) + 1, "the line ends too early", "one JSON object in each line"
 
 
 _NEEDED: dict[str, Any] = {

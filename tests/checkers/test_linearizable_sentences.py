@@ -12,8 +12,8 @@ from tests.checkers.builders import history
 CASES = {
     "new/old inversion": (
         ("0 w 5 0-1 key=3", "1 w 7 2-20 key=3", "4 r 7 3-4 key=3", "9 r 5 5-6 key=3"),
-        "Key 3: process 4 read 7, then process 9 (which began later, at 5.000 ms) read the older "
-        "value 5.",
+        "Key 3: process 4 read 7, then process 9 (which began later, at 5.000 ms) read 5, "
+        "which 7 had replaced.",
     ),
     "lost write": (
         ("1 w 7 0-1 key=3", "2 w 9 2-3 key=3", "4 r 7 4-5 key=3"),

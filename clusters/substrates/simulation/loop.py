@@ -57,9 +57,10 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
 
     def post(self, delay: float, callback: Callable[..., object], *args: Any) -> None:
         """Call ``callback(*args)`` after ``delay`` seconds; cheaper than ``call_later`` because
-        it cannot be cancelled and carries no context."""
+        it cannot be cancelled and carries no context. A negative delay is none."""
         self._sequence += 1
-        heapq.heappush(self._timers, (self._now + delay, self._sequence, callback, args))
+        when = self._now + delay if delay > 0 else self._now
+        heapq.heappush(self._timers, (when, self._sequence, callback, args))
 
     def call_soon(  # type: ignore[override]  # returns what is used of a handle
         self, callback: Callable[..., object], *args: Any, context: Context | None = None

@@ -48,7 +48,7 @@ class Network:
         self.cut: frozenset[tuple[str, str]] = frozenset()
         self._loop = loop
         self._source = source
-        self._options = options
+        self.options = options
         self._latency = LATENCIES[options.latency]
         self._receivers: dict[str, Receiver] = {}
 
@@ -56,11 +56,15 @@ class Network:
         """Deliver what is sent to ``host`` to ``receiver(source, payload)``."""
         self._receivers[host] = receiver
 
+    def detach(self, host: str) -> None:
+        """What is sent to ``host``, or under way to it, is lost."""
+        self._receivers.pop(host, None)
+
     def send(self, source: str, dest: str, payload: bytes) -> None:
         """Send between nodes: subject to cuts, loss and duplication."""
         if (source, dest) in self.cut:
             return
-        options, chance = self._options, self._source.random
+        options, chance = self.options, self._source.random
         if options.loss and chance() < options.loss:
             return
         self.send_reliably(source, dest, payload)
@@ -69,7 +73,7 @@ class Network:
 
     def send_reliably(self, source: str, dest: str, payload: bytes) -> None:
         """Send to or from a client: subject to latency only."""
-        delay = self._latency(self._source, self._options.latency_s)
+        delay = self._latency(self._source, self.options.latency_s)
         self._loop.post(delay, self._deliver, source, dest, payload)
 
     def _deliver(self, source: str, dest: str, payload: bytes) -> None:

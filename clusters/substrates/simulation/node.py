@@ -138,17 +138,20 @@ class Incarnation:
         future = self._pending.pop(number, None)
         if future is None or future.done():
             return
-        if body["type"] == "error":
-            future.set_exception(RpcError(body["code"], body.get("text", "")))
+        if body.get("type") == "error":
+            future.set_exception(RpcError(body.get("code", 13), body.get("text", "")))
         else:
             future.set_result(body)
 
     def _handle(self, source: str, body: Body) -> None:
-        handler = self._handlers.get(body["type"])
+        kind = body.get("type")
+        handler = self._handlers.get(kind) if isinstance(kind, str) else None
         message = Message(source, self.name, body)
         try:
+            if not self._handlers:
+                raise ClientError(11, f"{self.name} is recovering")
             if handler is None:
-                raise ClientError(10, f"{self.name} does not answer {body['type']!r}")
+                raise ClientError(10, f"{self.name} does not answer {kind!r}")
             result = handler(message)
         except Exception as error:
             result = self._error_body(error)
@@ -166,7 +169,9 @@ class Incarnation:
 
     def _error_body(self, error: Exception) -> Body:
         if isinstance(error, ClientError):
-            return {"type": "error", "code": error.code, "text": error.text}
+            # A code that is definite by itself must not stand for an error that is not.
+            unsure = not error.definite and ClientError(error.code).definite
+            return {"type": "error", "code": 13 if unsure else error.code, "text": error.text}
         self._host.log("".join(traceback.format_exception(error)))
         return {"type": "error", "code": 13, "text": f"{type(error).__name__}: {error}"}
 
