@@ -66,7 +66,8 @@ def heal(
     A run that lives is left alone, unless it is our own: then pass its ledger as ``held``. When
     the run's process is dead but the lock is taken, another healer (its janitor) is at work: wait
     up to ``wait_s`` for it. ``owner_ended``: the caller knows that the process is ending, although
-    it may look alive and hold the lock for another moment. Never raises for what a ledger may contain.
+    it may look alive and hold the lock for another moment. Never raises for what a ledger may
+    contain.
     """
     if held is not None:
         return _heal_locked(ledger, held)

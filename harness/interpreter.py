@@ -145,7 +145,7 @@ class Interpreter:
                 assert operation.time is not None
                 if operation.time > self._recorder.now():
                     await self._wait(operation.time)
-                    if self._completed:
+                    if self._completed or operation.time > self._recorder.now():
                         continue  # what it knew is out of date: ask again
                 generator = self._dispatch(operation, following)
             await self._drain()
@@ -175,7 +175,6 @@ class Interpreter:
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._calls.pop(task, None)
         self._given_up.pop(task, None)
-        self._notify()  # its outcome may have been taken in before the task itself had ended
 
     async def _perform(self, call: _Call) -> None:
         operation = call.operation
@@ -222,7 +221,9 @@ class Interpreter:
         oldest = next(iter(self._calls.values()), None)
         # Without a call there is nothing to watch; and a timer would hide a deadlock from a
         # loop with virtual time.
-        self._watchdog = oldest and self._loop.call_at(oldest.deadline, self._watch)
+        self._watchdog = (
+            None if oldest is None else self._loop.call_at(oldest.deadline, self._watch)
+        )
 
     def _take_completions(self, generator: Generator) -> Generator:
         while self._completed:
@@ -264,12 +265,11 @@ class Interpreter:
         return self._recorder.now() + _POLL_NS if self._context.free_threads else None
 
     async def _drain(self) -> None:
-        # A task that has settled its call ends in the loop's next round.
-        await asyncio.sleep(0)
-        while self._calls:  # the watchdog sees to it that they end
+        # The watchdog sees to it that they are settled. A task may live on for a round after its
+        # call was settled and taken in, and says nothing more: to wait for it would be for ever.
+        while not all(call.settled for call in self._calls.values()):
             await self._wait(None)
             self._take_completions(NOTHING)
-            await asyncio.sleep(0)
 
     async def _close(self) -> None:
         if self._watchdog is not None:

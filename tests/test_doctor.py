@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from importlib.metadata import EntryPoint, PackageNotFoundError
 
 import pytest
 
-import harness.doctor
 from harness.core.contracts import Availability
 from harness.core.errors import Problem
 from harness.doctor import examine
@@ -71,6 +71,6 @@ def test_a_missing_package_names_its_requirement(monkeypatch: pytest.MonkeyPatch
     def absent(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(harness.doctor.metadata, "version", absent)
+    monkeypatch.setattr(metadata, "version", absent)
     findings = {finding.name: finding for finding in examine(Registry(lambda _: ()))}
     assert findings["numpy"].remedy.startswith("pip install 'numpy>=")

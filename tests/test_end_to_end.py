@@ -92,9 +92,7 @@ def test_canary_a_broken_abd_is_caught(tmp_path: Path) -> None:
     """A read that does not write back lets a later read go back in time; if no seed of a few
     shows it, the checker or the faults have gone blind."""
     for seed in range(1, 7):
-        verdict = simulated(
-            tmp_path, seed, "-o", "variant=no-write-back", "-o", "network-loss=0.2"
-        )
+        verdict = simulated(tmp_path, seed, "-o", "variant=no-write-back", "-o", "network-loss=0.2")
         if verdict["valid"] is False:
             assert part(verdict, "linearizable")["anomalies"]
             return

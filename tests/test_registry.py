@@ -68,7 +68,8 @@ def test_a_name_that_two_packages_claim_is_refused() -> None:
     twice = [EntryPoint("x", value, "g") for value in ("builtins:dict", "builtins:list")]
     with pytest.raises(BadInput, match="more than one package"):
         Registry(lambda _: twice).load("clusters", "x")
-    assert Registry(lambda _: [twice[0], twice[0]]).load("clusters", "x") == {}
+    found: object = Registry(lambda _: [twice[0], twice[0]]).load("clusters", "x")
+    assert found == {}
 
 
 def test_listing_names_imports_no_plugin() -> None:

@@ -186,7 +186,7 @@ class SimulatedClient:
         self._node = node
         self._last_id = 0
         self._waiting: dict[int, asyncio.Future[Body]] = {}
-        self._deadlines = Deadlines(loop, self._expire)
+        self._deadlines = Deadlines(loop, self._waiting, self._expire)
         network.attach(name, self._receive)
 
     async def call(self, body: Body, timeout_s: float) -> Body:

@@ -8,7 +8,7 @@ timer for its head, does the same at the cost of an append.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from clusters.substrates.simulation.loop import VirtualTimeLoop
 
@@ -16,10 +16,13 @@ __all__ = ["Deadlines"]
 
 
 class Deadlines:
-    """Calls ``expire(number)`` when a request's time is over, answered or not."""
+    """Calls ``expire(number)`` when the time of a request is over that is still in ``pending``."""
 
-    def __init__(self, loop: VirtualTimeLoop, expire: Callable[[int], None]) -> None:
+    def __init__(
+        self, loop: VirtualTimeLoop, pending: Container[int], expire: Callable[[int], None]
+    ) -> None:
         self._loop = loop
+        self._pending = pending
         self._expire = expire
         self._queues: dict[float, deque[tuple[float, int]]] = {}
 
@@ -32,8 +35,10 @@ class Deadlines:
         queue.append((self._loop.time() + timeout_s, number))
 
     def _sweep(self, queue: deque[tuple[float, int]]) -> None:
-        now = self._loop.time()
-        while queue and queue[0][0] <= now:
-            self._expire(queue.popleft()[1])
+        now, pending = self._loop.time(), self._pending
+        while queue and (queue[0][0] <= now or queue[0][1] not in pending):
+            number = queue.popleft()[1]
+            if number in pending:
+                self._expire(number)
         if queue:
             self._loop.post(queue[0][0] - now, self._sweep, queue)

@@ -70,7 +70,7 @@ class Incarnation:
         self._handlers: Mapping[str, Handler] = {}
         self._pending: dict[int, asyncio.Future[Body]] = {}
         self._last_id = 0
-        self._deadlines = Deadlines(host.loop, self._expire)
+        self._deadlines = Deadlines(host.loop, self._pending, self._expire)
         # A dict, because the order in which tasks are cancelled must not depend on addresses.
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._backlog: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
@@ -195,9 +195,7 @@ class Incarnation:
             self._network.send(self.name, dest, payload)
 
     def _expire(self, number: int) -> None:
-        # Nearly all requests are answered long before: look before taking the way of `enter`.
-        if number in self._pending:
-            self.enter(self._time_out, number)
+        self.enter(self._time_out, number)
 
     def _time_out(self, number: int) -> None:
         future = self._pending.pop(number, None)

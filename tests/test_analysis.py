@@ -1,0 +1,168 @@
+"""Analysis: never valid when nothing was shown, never unknown when something was."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+
+from harness import registry
+from harness.analysis import SUCCESSES_MIN, analyse, run_checker
+from harness.core.contracts import CheckContext
+from harness.core.fault import Fault, FaultInterval
+from harness.core.history import History
+from harness.core.operation import NEMESIS, Event
+from harness.core.verdict import Anomaly, Validity, Verdict
+from harness.plan import Choices, Plan, make_plan
+
+
+class Says:
+    """A checker that says what it is told to."""
+
+    name: ClassVar[str] = "says"
+    summary: ClassVar[str] = "for tests"
+
+    def __init__(self, verdict: Verdict | Exception) -> None:
+        self.verdict = verdict
+
+    def check(self, history: History, context: CheckContext) -> Verdict:
+        if isinstance(self.verdict, Exception):
+            raise self.verdict
+        return self.verdict
+
+
+VALID = Verdict(checker="says", validity=Validity.VALID, sentence="Fine.")
+INVALID = Verdict(
+    checker="says",
+    validity=Validity.INVALID,
+    sentence="Broken.",
+    anomalies=(Anomaly(name="a", sentence="Broken.", operations=(0,)),),
+)
+
+
+def history(reads: int = SUCCESSES_MIN, writes: int = SUCCESSES_MIN, failed: int = 0) -> History:
+    rows: list[tuple[str, Any]] = (
+        [("read", "ok")] * reads + [("write", "ok")] * writes + [("write", "fail")] * failed
+    )
+    events = []
+    for at, (f, kind) in enumerate(rows):
+        shared: dict[str, Any] = {"process": 0, "f": f, "value": at}
+        events.append(Event(index=2 * at, time=2 * at, type="invoke", **shared))
+        events.append(Event(index=2 * at + 1, time=2 * at + 1, type=kind, **shared))
+    return History.from_events(events)
+
+
+def interval(nemesis: str = "partition", *, bit: bool = True) -> FaultInterval:
+    fault = Fault(number=1, nemesis=nemesis, control="links", target="one", state=(("n1", "n2"),))
+    return FaultInterval(fault=fault, start_ns=0, end_ns=9, bit=bit)
+
+
+def plan(*nemeses: str) -> Plan:
+    return make_plan(Choices(substrate="simulated", nemeses=nemeses, seed=1))
+
+
+@pytest.fixture
+def checker(monkeypatch: pytest.MonkeyPatch) -> Says:
+    """The only checker there is: every name stands for it."""
+    says = Says(VALID)
+    load = registry.load
+
+    def load_says(group: Any, name: str) -> Any:
+        return says if group == "checkers" else load(group, name)
+
+    monkeypatch.setattr(registry, "load", load_says)
+    return says
+
+
+def test_a_run_that_was_exercised_may_be_valid(checker: Says) -> None:
+    """Enough successes of each kind, and each nemesis bit."""
+    verdict = analyse(plan("partition"), history(), [interval()])
+    assert verdict.validity is Validity.VALID
+    (exercised,) = [part for part in verdict.parts if part.checker == "exercised"]
+    assert exercised.details["successes"] == {"read": SUCCESSES_MIN, "write": SUCCESSES_MIN}
+    assert exercised.details["faults proven to bite"] == {"partition": 1}
+
+
+def test_a_checker_that_crashes_is_unknown() -> None:
+    """Never a pass; the reason and the traceback are there."""
+    verdict = run_checker(Says(ZeroDivisionError("a bug")), history(), CheckContext())
+    assert (verdict.validity, verdict.reason) == (Validity.UNKNOWN, "crash")
+    assert "ZeroDivisionError: a bug" in verdict.sentence
+    assert "Traceback" in verdict.details["traceback"]
+
+
+def test_a_crash_makes_the_whole_unknown(checker: Says) -> None:
+    """However well everything else went."""
+    checker.verdict = AssertionError("impossible")
+    verdict = analyse(plan(), history(), [])
+    assert (verdict.validity, verdict.reason) == (Validity.UNKNOWN, "crash")
+
+
+@pytest.mark.parametrize(
+    ("nemeses", "faults", "missing"),
+    [
+        (("partition",), [], "partition"),
+        (("partition",), [interval(bit=False)], "partition"),
+        (("partition", "kill"), [interval()], "kill"),
+        (("partition",), [interval("kill")], "partition"),
+    ],
+)
+def test_a_fault_that_never_bit_makes_the_run_vacuous(
+    checker: Says, nemeses: tuple[str, ...], faults: list[FaultInterval], missing: str
+) -> None:
+    """Each nemesis of the plan must have bitten at least once."""
+    verdict = analyse(plan(*nemeses), history(), faults)
+    assert (verdict.validity, verdict.reason) == (Validity.UNKNOWN, "vacuous")
+    assert f"no {missing} fault was proven to bite" in verdict.sentence
+
+
+@pytest.mark.parametrize(("reads", "writes"), [(0, 50), (50, 0), (0, 0), (SUCCESSES_MIN - 1, 50)])
+def test_too_few_successes_make_the_run_vacuous(checker: Says, reads: int, writes: int) -> None:
+    """Each required function must have succeeded; failures do not count."""
+    verdict = analyse(plan(), history(reads, writes, failed=50), [])
+    assert (verdict.validity, verdict.reason) == (Validity.UNKNOWN, "vacuous")
+    assert "succeeded" in verdict.sentence
+
+
+def test_an_empty_history_is_vacuous() -> None:
+    """With the real checkers: nothing happened, and nothing is claimed."""
+    verdict = analyse(plan(), History.from_events([]), [])
+    assert verdict.validity is Validity.UNKNOWN
+
+
+def test_what_is_broken_stays_broken(checker: Says) -> None:
+    """An anomaly is proof, however little else was exercised."""
+    checker.verdict = INVALID
+    verdict = analyse(plan("partition"), history(0, 0), [])
+    assert verdict.validity is Validity.INVALID
+    assert verdict.sentence == "Broken."
+
+
+def test_a_workload_that_no_checker_judges_is_not_valid(
+    checker: Says, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much succeeded: nobody looked."""
+    workload = registry.load("workloads", "register")
+    monkeypatch.setattr(type(workload), "checkers", ())
+    verdict = analyse(plan(), history(), [])
+    assert verdict.validity is Validity.UNKNOWN
+
+
+def test_leaders_are_counted_whatever_the_nemesis_wrote(checker: Says) -> None:
+    """Changes between single leaders; events of other programs do not disturb."""
+    seen: list[Any] = [["n1"], [], ["n1"], ["n2"], ["n1", "n2"], None, 7, ["n1"]]
+    events = list(history().events())
+    events += [
+        Event(
+            index=len(events) + at,
+            time=1000 + at,
+            process=NEMESIS,
+            type="info",
+            f="primaries",
+            value=value,
+        )
+        for at, value in enumerate(seen)
+    ]
+    verdict = analyse(plan(), History.from_events(events), [])
+    (exercised,) = [part for part in verdict.parts if part.checker == "exercised"]
+    assert exercised.details["primaries"] == {"changes": 2, "seen": ["n1", "n1", "n2", "n1"]}
