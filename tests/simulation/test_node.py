@@ -157,9 +157,7 @@ def test_a_request_is_answered() -> None:
         await asyncio.sleep(1)
         return world.replies
 
-    assert run(main) == [
-        (pytest.approx(1.02), {"type": "echo_ok", "value": [1], "in_reply_to": 7})
-    ]
+    assert run(main) == [(pytest.approx(1.02), {"type": "echo_ok", "value": [1], "in_reply_to": 7})]
 
 
 @pytest.mark.parametrize(
