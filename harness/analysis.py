@@ -108,8 +108,11 @@ def _successes(history: History, required: tuple[str, ...]) -> dict[str, int]:
 
 
 def _primaries(history: History) -> dict[str, Any]:
-    """Who led, as far as it was seen: changes between different single leaders are counted."""
-    seen = [event.value for event in history.nemesis_events() if event.f == "primaries"]
-    leaders = [value[0] for value in seen if isinstance(value, list | tuple) and len(value) == 1]
-    changes = sum(a != b for a, b in pairwise(leaders))
-    return {"changes": changes, "seen": leaders[:100]}
+    """Who led, as far as it was seen. A change is a leader that did not lead when leaders were
+    last seen; a moment without any, or with an old and a new one, is part of the same change."""
+    values = [event.value for event in history.nemesis_events() if event.f == "primaries"]
+    # Other programs write histories too, and may mean something else by the name.
+    seen = [tuple(value) for value in values if isinstance(value, list | tuple)]
+    leading = [leaders for leaders in seen if leaders]
+    changes = sum(not set(after) <= set(before) for before, after in pairwise(leading))
+    return {"changes": changes, "seen": [list(leaders) for leaders in seen[:100]]}

@@ -31,7 +31,8 @@ SHORT = (
 
 
 def harness_(*words: str, **keywords: Any) -> Result:
-    return CliRunner().invoke(cli, list(words), **keywords)
+    # Some test runners set COLUMNS, and lines would be folded; a pipe has no width.
+    return CliRunner(env={"COLUMNS": None}).invoke(cli, list(words), **keywords)
 
 
 def event(index: int, process: int, type_: str, f: str, value: Any) -> str:

@@ -25,6 +25,7 @@ from clusters.substrates.processes import LABEL, ProcessDeployment
 from harness.core.contracts import Client, Cluster, Endpoint, Member, Program, Request
 from harness.core.errors import DeploymentError, FaultError
 from harness.core.fault import State
+from harness.core.options import Options
 from harness.ledger import FileLedger
 
 pytestmark = pytest.mark.needs("namespaces")
@@ -76,7 +77,7 @@ class Echo:
     ) -> Program:
         return Program(argv=(self.binary, "-c", self.code, member.listen), ports=(PORT,))
 
-    def client(self, endpoint: Endpoint) -> EchoClient:
+    def client(self, endpoint: Endpoint, options: Options) -> EchoClient:
         return EchoClient(endpoint)
 
     async def healthy(self, client: Client) -> bool:

@@ -378,7 +378,7 @@ def test_what_a_paused_node_was_sent_dies_with_it() -> None:
         await asyncio.sleep(1)
         return [line for line in world.log if "hears" in line]
 
-    assert run(main) == ["n1 hears 2 4"]
+    assert run(main) == ["n1 hears 2 3"]
 
 
 # --- clock and chance -----------------------------------------------------------------------
