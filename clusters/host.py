@@ -238,7 +238,7 @@ def _error(code: int, text: str) -> Body:
 
 def _failure(error: Exception) -> Body:
     if isinstance(error, ClientError):
-        return _error(error.code, error.text)
+        return _error(error.wire_code, error.text)
     traceback.print_exception(error)
     sys.stderr.flush()
     return _error(13, f"{type(error).__name__}: {error}")

@@ -82,12 +82,29 @@ def _load(choices: Choices, registry: Registry) -> _Parts:
         problems.append(
             Problem(f"nemesis {name!r} more than once", "each nemesis once", "name it once")
         )
+    loaded = tuple(nemesis for nemesis in nemeses if nemesis is not None)
     return _Parts(
         cluster=cluster,
         workload=workload,
-        nemeses=tuple(nemesis for nemesis in nemeses if nemesis is not None),
-        problems=tuple(problems),
+        nemeses=loaded,
+        problems=(*problems, *_contended(loaded)),
     )
+
+
+def _contended(nemeses: tuple[Nemesis, ...]) -> list[Problem]:
+    """A control's state is replaced as a whole: two nemeses on one would undo each other's work."""
+    names: dict[str, list[str]] = {}
+    for nemesis in nemeses:
+        names.setdefault(nemesis.control, []).append(nemesis.name)
+    return [
+        Problem(
+            f"nemeses {' and '.join(rivals)}, which both control {control}",
+            "at most one nemesis for each control",
+            f"leave one out: --nemesis {rivals[0]}",
+        )
+        for control, rivals in names.items()
+        if len(rivals) > 1
+    ]
 
 
 def _choose_substrate(

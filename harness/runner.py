@@ -12,7 +12,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,24 +94,26 @@ def write_report(directory: Path) -> Path:
 def record(plan: Plan, run: Run, observer: Observer) -> bool:
     """Deploy, run and tear down; whether the run was interrupted."""
     substrate: Substrate = registry.load("substrates", plan.substrate)
-    # A simulated run is a function of its seed alone; a real one must not collide with another.
-    ledger = FileLedger(run.ledger_path, secrets.token_hex(3))
-    janitor = start_janitor(ledger)
-    history = HistoryLog(run.history_path)
-    faults = FaultLog(run.faults_path)
-    session = _Session(
-        plan=plan, run=run, observer=observer, ledger=ledger, history=history, faults=faults
-    )
-    try:
-        with _node_data(ledger) as data:
+    with ExitStack() as stack:
+        # Closed in the reverse order, and closing the ledger again is harmless: the janitor watches
+        # until the ledger is closed.
+        ledger = FileLedger(run.ledger_path, secrets.token_hex(3))
+        stack.callback(ledger.close)
+        janitor = start_janitor(ledger)
+        stack.callback(janitor.close)
+        stack.callback(ledger.close)
+        faults = FaultLog(run.faults_path)
+        stack.callback(faults.close)
+        history = HistoryLog(run.history_path)
+        stack.callback(history.close)
+        session = _Session(
+            plan=plan, run=run, observer=observer, ledger=ledger, history=history, faults=faults
+        )
+        data = stack.enter_context(_node_data(ledger))
+        try:
             substrate.run(session.run(substrate, data), plan.seed)
-    except KeyboardInterrupt:
-        session.interrupted = True
-    finally:
-        history.close()
-        faults.close()
-        ledger.close()
-        janitor.close()
+        except KeyboardInterrupt:
+            session.interrupted = True
     return session.interrupted
 
 

@@ -54,7 +54,7 @@ def print_verdict(console: Console, verdict: Verdict, history: History | None) -
         told = (anomaly for anomaly in anomalies if anomaly.sentence == verdict.sentence)
         _print_witness(console, next(told, anomalies[0]), history)
     if len(anomalies) > 1:
-        console.print(f"[dim]and {len(anomalies) - 1} more, in the report[/]")
+        console.print(f"[dim]more anomalies, in the report: {len(anomalies) - 1}[/]")
 
 
 def _print_witness(console: Console, anomaly: Anomaly, history: History) -> None:

@@ -320,3 +320,9 @@ def test_nemesis_none_means_no_faults() -> None:
     """``--nemesis none`` is the same as leaving it out."""
     assert read_choices({"nemeses": "none"})[0].nemeses == ()
     assert read_choices({"nemeses": "partition, kill"})[0].nemeses == ("partition", "kill")
+
+
+def test_nemeses_do_not_share_a_control(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each replaces the control's state as a whole, and would heal the other's fault."""
+    monkeypatch.setattr(OtherNemesis, "control", "links")
+    assert "cut and kill, which both control links" in problems(nemeses=("cut", "kill"))

@@ -116,6 +116,13 @@ class ClientError(SplitbrainError):
         self.text = text
         super().__init__(f"{self.name}: {text}" if text else self.name)
 
+    @property
+    def wire_code(self) -> int:
+        """The code that says as much to whoever reads only the code: one that is definite by
+        itself must not stand for an error that is not."""
+        row = ERROR_CODES.get(self.code)
+        return 13 if row is not None and row.definite and not self.definite else self.code
+
 
 class RpcError(SplitbrainError):
     """A request from one replica to another failed: a time-out (code 0) or an error reply."""

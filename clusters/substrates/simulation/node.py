@@ -169,9 +169,7 @@ class Incarnation:
 
     def _error_body(self, error: Exception) -> Body:
         if isinstance(error, ClientError):
-            # A code that is definite by itself must not stand for an error that is not.
-            unsure = not error.definite and ClientError(error.code).definite
-            return {"type": "error", "code": 13 if unsure else error.code, "text": error.text}
+            return {"type": "error", "code": error.wire_code, "text": error.text}
         self._host.log("".join(traceback.format_exception(error)))
         return {"type": "error", "code": 13, "text": f"{type(error).__name__}: {error}"}
 
