@@ -2,8 +2,7 @@
 
 One task asks the generator and hands operations to *threads*; each operation runs as a task of its
 own. Completions are taken in before the next invocation is asked for, because an operation that is
-already over must not look concurrent with a new one. Times in the history increase strictly, so
-that the order of the file and the order of time are one.
+already over must not look concurrent with a new one.
 
 An error that says with certainty that nothing happened is recorded as ``fail``, any other one as
 ``info``: then the process is retired, its client closed, and the thread goes on under a new process
@@ -26,11 +25,11 @@ from typing import Any, Literal
 from harness.core.contracts import Client
 from harness.core.errors import ClientError
 from harness.core.generate import NOTHING, PENDING, Context, Generator
-from harness.core.operation import NEMESIS, Event, Operation
+from harness.core.operation import Operation
+from harness.recorder import NS, Recorder
 
-__all__ = ["Interpreter", "Recorder"]
+__all__ = ["Interpreter"]
 
-_NS = 1_000_000_000
 _POLL_NS = 1_000_000
 """How long to wait before a pending generator is asked again though no event came."""
 _GRACE_S = 1.0
@@ -41,49 +40,6 @@ _END_S = 5.0
 Outcome = Literal["ok", "fail", "info"]
 Connect = Callable[[str], Awaitable[Client]]
 Invoke = Callable[[Client, Operation, float], Awaitable[Any]]
-
-
-class Recorder:
-    """Numbers and times events, and hands each to ``sink``. Time 0 is when it was made."""
-
-    def __init__(self, sink: Callable[[Event], None]) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._zero = self._loop.time()
-        self._sink = sink
-        self._index = 0
-        self._last = -1
-
-    def now(self) -> int:
-        """Nanoseconds since the run began."""
-        return round((self._loop.time() - self._zero) * _NS)
-
-    def record(
-        self,
-        kind: Literal["invoke", "ok", "fail", "info"],
-        f: str,
-        value: Any,
-        *,
-        process: int | Literal["nemesis"] = NEMESIS,
-        key: Any = None,
-        node: str | None = None,
-        error: str | None = None,
-    ) -> Event:
-        time = max(self.now(), self._last + 1)
-        event = Event(
-            index=self._index,
-            time=time,
-            process=process,
-            type=kind,
-            f=f,
-            key=key,
-            value=value,
-            error=error,
-            node=node,
-        )
-        self._index += 1
-        self._last = time
-        self._sink(event)
-        return event
 
 
 class _Call:
@@ -297,7 +253,7 @@ class Interpreter:
         self._wake = self._loop.create_future()
         timer = None
         if until_ns is not None:
-            delay = max(0, until_ns - self._recorder.now()) / _NS
+            delay = max(0, until_ns - self._recorder.now()) / NS
             timer = self._loop.call_later(delay, self._notify)
         try:
             await self._wake

@@ -15,8 +15,8 @@ from typing import Any
 from harness.core.contracts import Control, Deployment, Nemesis, Situation
 from harness.core.errors import HarnessError
 from harness.core.fault import Evidence, Fault, Schedule, State, Window
-from harness.interpreter import Recorder
 from harness.observe import Observer
+from harness.recorder import Recorder
 from harness.store import FaultLog
 
 __all__ = ["NemesisRunner"]

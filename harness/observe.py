@@ -15,7 +15,6 @@ __all__ = ["ASKED_FOR", "PHASES", "Observer", "Planned", "SilentObserver"]
 PHASES = (
     "deploying",
     "running",
-    "healing",
     "recovering",
     "final reads",
     "checking",

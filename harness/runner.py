@@ -25,12 +25,13 @@ from harness.core.operation import Event
 from harness.core.random import Streams
 from harness.core.verdict import Verdict
 from harness.formats.jsonl import read_history
-from harness.interpreter import Interpreter, Recorder
+from harness.interpreter import Interpreter
 from harness.janitor import start_janitor
 from harness.ledger import FileLedger
 from harness.nemesis_runner import NemesisRunner
 from harness.observe import Observer
 from harness.plan import Plan
+from harness.recorder import Recorder
 from harness.report import ReportInput, render
 from harness.store import FaultLog, HistoryLog, Run, create_run, open_run
 

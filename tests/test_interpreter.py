@@ -20,7 +20,8 @@ from harness.core.contracts import Body, Client
 from harness.core.errors import ClientError, DeploymentError
 from harness.core.history import History
 from harness.core.operation import Event, Operation, Type
-from harness.interpreter import Interpreter, Recorder
+from harness.interpreter import Interpreter
+from harness.recorder import Recorder
 
 T = TypeVar("T")
 Behave = Callable[[int, Operation], Awaitable[Any]]

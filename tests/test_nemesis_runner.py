@@ -17,9 +17,9 @@ from harness.core.contracts import Client, Control, Situation
 from harness.core.errors import DeploymentError, FaultError, Problem
 from harness.core.fault import Evidence, Schedule, State, Window
 from harness.core.operation import Event
-from harness.interpreter import Recorder
 from harness.nemesis_runner import NemesisRunner
 from harness.observe import SilentObserver
+from harness.recorder import Recorder
 from harness.store import FaultLog, fault_intervals
 
 T = TypeVar("T")
