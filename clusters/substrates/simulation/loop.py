@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from asyncio import events
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
@@ -22,8 +21,8 @@ __all__ = ["VirtualTimeLoop"]
 
 
 class _Entry:
-    """What ``call_soon`` returns: a callback that can be cancelled. An ``asyncio.Handle`` takes
-    four times as long to make, and many are made for every message."""
+    """A callback that can be cancelled. An ``asyncio.Handle`` takes four times as long to make, and
+    many are made for every message."""
 
     __slots__ = ("args", "callback", "context")
 
@@ -49,7 +48,7 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
         self._now = 0.0
         self._sequence = 0
         self._due: deque[_Entry] = deque()
-        # (when, sequence, callback, args) as posted, or (when, sequence, timer handle, None)
+        # (when, sequence, callback, args) as posted, or (when, sequence, entry, None)
         self._timers: list[tuple[float, int, Any, Any]] = []
 
     def time(self) -> float:
@@ -71,17 +70,17 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
 
     call_soon_threadsafe = call_soon  # type: ignore[assignment]  # only used by asyncio.Runner
 
-    def call_at(  # type: ignore[override]
+    def call_at(  # type: ignore[override]  # returns what is used of a handle
         self,
         when: float,
         callback: Callable[..., object],
         *args: Any,
         context: Context | None = None,
-    ) -> events.TimerHandle:
-        handle = events.TimerHandle(when, callback, args, self, context or copy_context())
+    ) -> _Entry:
+        entry = _Entry(callback, args, context or copy_context())
         self._sequence += 1
-        heapq.heappush(self._timers, (max(when, self._now), self._sequence, handle, None))
-        return handle
+        heapq.heappush(self._timers, (max(when, self._now), self._sequence, entry, None))
+        return entry
 
     def call_later(  # type: ignore[override]
         self,
@@ -89,7 +88,7 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
         callback: Callable[..., object],
         *args: Any,
         context: Context | None = None,
-    ) -> events.TimerHandle:
+    ) -> _Entry:
         return self.call_at(self._now + delay, callback, *args, context=context)
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
@@ -98,21 +97,13 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Nothing to do: there is no executor."""
 
-    def _timer_handle_cancelled(self, handle: events.TimerHandle) -> None:
-        """Cancelled timers are skipped when their time comes."""
-
     def _run_once(self) -> None:
-        due, timers = self._due, self._timers
+        due, timers, run = self._due, self._timers, self._run
         while not self._stopping:  # type: ignore[attr-defined]  # of BaseEventLoop
             if due:
                 entry = due.popleft()
                 if entry.callback is not None:
-                    try:
-                        entry.context.run(entry.callback, *entry.args)
-                    except Exception as error:
-                        self.call_exception_handler(
-                            {"message": f"exception in {entry.callback!r}", "exception": error}
-                        )
+                    run(entry)
                 continue
             if not timers:
                 raise HarnessError("deadlock: every task waits and no timer is set")
@@ -120,7 +111,15 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
             if args is not None:
                 self._now = when
                 callback(*args)
-            elif not callback._cancelled:
+            elif callback.callback is not None:  # else it was cancelled
                 self._now = when
-                callback._run()
+                run(callback)
         # Whoever stopped the loop may have left callbacks for the next run of it.
+
+    def _run(self, entry: _Entry) -> None:
+        try:
+            entry.context.run(entry.callback, *entry.args)  # type: ignore[arg-type]  # not None
+        except Exception as error:
+            self.call_exception_handler(
+                {"message": f"exception in {entry.callback!r}", "exception": error}
+            )

@@ -8,6 +8,7 @@ as a stopped process does with its sockets; a crashed incarnation drops it.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import random
 import traceback
 from collections import deque
@@ -71,8 +72,11 @@ class Incarnation:
         self._pending: dict[int, asyncio.Future[Body]] = {}
         self._last_id = 0
         self._deadlines = Deadlines(host.loop, self._pending, self._expire)
-        # A dict, because the order in which tasks are cancelled must not depend on addresses.
-        self._tasks: dict[asyncio.Task[None], None] = {}
+        # Tasks and what they run, numbered, because the order in which they are cancelled must not
+        # depend on addresses. A task strikes itself off at its end: a callback of the task would
+        # cost another round of the loop for every message.
+        self._tasks: dict[int, tuple[asyncio.Task[None], Awaitable[Any]]] = {}
+        self._last_task = 0
         self._backlog: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
 
     # --- the Node API -----------------------------------------------------------------------
@@ -97,9 +101,8 @@ class Incarnation:
         return future
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks[task] = None
-        task.add_done_callback(self._forget)
+        self._last_task = number = self._last_task + 1
+        self._tasks[number] = self._loop.create_task(self._guard(number, work)), work
 
     # --- what the host does to it -----------------------------------------------------------
 
@@ -125,8 +128,14 @@ class Incarnation:
         self.alive = False
         self._backlog.clear()
         self._pending.clear()
-        for task in tuple(self._tasks):
+        for task, work in tuple(self._tasks.values()):
             task.cancel()
+            # A task that has not begun will never get to what it was to run.
+            if (
+                inspect.iscoroutine(work)
+                and inspect.getcoroutinestate(work) == inspect.CORO_CREATED
+            ):
+                work.close()
 
     def receive(self, source: str, payload: bytes) -> None:
         """A message has arrived."""
@@ -158,13 +167,19 @@ class Incarnation:
         if result is None or isinstance(result, dict):
             self._reply(source, body, result)
         else:
-            self.spawn(self._finish(source, body, result))
+            self._last_task = number = self._last_task + 1
+            task = self._loop.create_task(self._finish(number, source, body, result))
+            self._tasks[number] = task, result
 
-    async def _finish(self, source: str, body: Body, work: Awaitable[Body | None]) -> None:
+    async def _finish(
+        self, number: int, source: str, body: Body, work: Awaitable[Body | None]
+    ) -> None:
         try:
             result = await work
         except Exception as error:
             result = self._error_body(error)
+        finally:
+            self._tasks.pop(number, None)
         self._reply(source, body, result)
 
     def _error_body(self, error: Exception) -> Body:
@@ -173,10 +188,13 @@ class Incarnation:
         self._host.log("".join(traceback.format_exception(error)))
         return {"type": "error", "code": 13, "text": f"{type(error).__name__}: {error}"}
 
-    def _forget(self, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(task, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
+    async def _guard(self, number: int, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except Exception as error:
             self._host.log("".join(traceback.format_exception(error)))
+        finally:
+            self._tasks.pop(number, None)
 
     def _reply(self, dest: str, request: Body, reply: Body | None) -> None:
         if reply is not None and "msg_id" in request:
