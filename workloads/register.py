@@ -1,8 +1,9 @@
 """Independent registers: reads, writes and (where the cluster has it) compare-and-set.
 
-Clients work on a few keys at a time; a key is retired after a number of operations and a fresh one
-takes its place, so that each key's history stays short however long the run. Values are unique by
-default, which keeps checking cheap and makes every read say exactly which write it saw.
+Clients work on few keys at a time, since it is contention that brings anomalies to light; a key is
+retired after a number of operations and a fresh one takes its place, so that each key's history
+stays short however long the run. Values are unique by default, which keeps checking cheap and makes
+every read say exactly which write it saw.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ class Register:
     required: ClassVar[tuple[str, ...]] = ("read", "write")
     model: ClassVar[str] = "cas-register"
     options: ClassVar[tuple[Option, ...]] = (
-        Option(name="keys", default=5, minimum=1, summary="keys in use at a time"),
+        Option(name="keys", default=2, minimum=1, summary="keys in use at a time"),
         Option(
             name="operations-per-key",
-            default=400,
+            default=1000,
             minimum=2,
             summary="operations after which a key is retired for a fresh one",
         ),
