@@ -117,17 +117,17 @@ def test_one_seed_is_one_history_in_every_process(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("substrate", SUBSTRATES)
 def test_the_documented_quorum_is_caught_on_real_sockets(substrate: str, tmp_path: Path) -> None:
-    """Within four tries of fifteen seconds."""
-    for seed in (1, 2, 3, 4):
+    """Within five tries of fifteen seconds, with many cuts: each heal is a chance."""
+    for seed in (1, 2, 3, 4, 5):
         verdict = run(
             tmp_path,
-            *("--nemesis", "partition", "--substrate", substrate),
-            *("--seed", str(seed), "--time-limit", "15"),
+            *("--nemesis", "partition", "--nemesis-interval", "2", "--substrate", substrate),
+            *("--seed", str(seed), "--time-limit", "15", "--rate", "400"),
         )
         assert part(verdict, "exercised")["details"]["faults proven to bite"]["partition"] >= 1
         if verdict["valid"] is False:
             return
-    pytest.fail(f"the documented quorum was not caught on {substrate} with the seeds 1 to 4")
+    pytest.fail(f"the documented quorum was not caught on {substrate} with the seeds 1 to 5")
 
 
 @pytest.mark.parametrize("substrate", SUBSTRATES)
