@@ -3,7 +3,8 @@
 Each checker of the workload gives its verdict; a checker that raises is *unknown*, never a pass.
 Beside them stands the question whether the run exercised anything: a run whose faults never bit,
 or in which a required function hardly ever succeeded, is *unknown: vacuous* unless something was
-found broken.
+found broken. So is a run that was cut short: what it did not do (healing, recovery, the final
+reads) it cannot have shown.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from harness.core.operation import Type
 from harness.core.verdict import Validity, Verdict, merge
 from harness.plan import Plan
 
-__all__ = ["SUCCESSES_MIN", "analyse", "run_checker"]
+__all__ = ["COMPLETE", "SUCCESSES_MIN", "analyse", "run_checker"]
+
+COMPLETE = "complete"
+"""The last event of a run that was not cut short."""
 
 SUCCESSES_MIN = 5
 """How often each required function must have succeeded, for a run to count as one."""
@@ -41,7 +45,7 @@ def analyse(
     ]
     exercised = _exercised(plan.nemeses, workload.required, history, fired)
     # Merged first, because no checker at all is no pass, however much was exercised.
-    return merge("test", [*(parts or [merge("checkers", ())]), exercised])
+    return merge("test", [*(parts or [merge("checkers", ())]), exercised, _completed(history)])
 
 
 def run_checker(checker: Checker, history: History, context: CheckContext) -> Verdict:
@@ -98,6 +102,19 @@ def _exercised(
             else "no faults were asked for."
         ),
         details=details,
+    )
+
+
+def _completed(history: History) -> Verdict:
+    if any(event.f == COMPLETE for event in history.nemesis_events()):
+        return Verdict(
+            checker="completed", validity=Validity.VALID, sentence="The run went to its end."
+        )
+    return Verdict(
+        checker="completed",
+        validity=Validity.UNKNOWN,
+        reason="interrupted",
+        sentence="The run was cut short: what it did until then shows no anomaly, and no more.",
     )
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import registry
-from harness.analysis import analyse
+from harness.analysis import COMPLETE, analyse
 from harness.core.contracts import Cluster, Deployment, Nemesis, Request, Substrate, Workload
 from harness.core.errors import HarnessError
 from harness.core.generate import stagger, time_limit
@@ -211,6 +211,7 @@ class _Session:
             observer.phase("final reads")
             final = self._workload.final(tuple(self._keys), plan.options)
             await interpreter.run(final and stagger(1 / plan.rate, final))
+            recorder.record("info", COMPLETE, None)
         finally:
             watcher.cancel()
             await asyncio.gather(watcher, return_exceptions=True)
@@ -250,13 +251,17 @@ class _Session:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM ends the run as Ctrl-C does: heal, then judge what there is."""
+    """SIGTERM ends the run as Ctrl-C does: heal, then judge what there is. A second one ends the
+    process at once (a loop that is stuck never sees the first); the janitor then cleans up."""
     task = asyncio.current_task()
     assert task is not None
     loop = asyncio.get_running_loop()
-    previous = signal.signal(
-        signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(task.cancel, "SIGTERM")
-    )
+
+    def cancel(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        loop.call_soon_threadsafe(task.cancel, "SIGTERM")
+
+    previous = signal.signal(signal.SIGTERM, cancel)
     try:
         yield
     finally:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import pytest
 
 from harness import registry
-from harness.analysis import SUCCESSES_MIN, analyse, run_checker
+from harness.analysis import COMPLETE, SUCCESSES_MIN, analyse, run_checker
 from harness.core.contracts import CheckContext
 from harness.core.fault import Fault, FaultInterval
 from harness.core.history import History
@@ -40,7 +40,13 @@ INVALID = Verdict(
 )
 
 
-def history(reads: int = SUCCESSES_MIN, writes: int = SUCCESSES_MIN, failed: int = 0) -> History:
+def history(
+    reads: int = SUCCESSES_MIN,
+    writes: int = SUCCESSES_MIN,
+    failed: int = 0,
+    *,
+    complete: bool = True,
+) -> History:
     rows: list[tuple[str, Any]] = (
         [("read", "ok")] * reads + [("write", "ok")] * writes + [("write", "fail")] * failed
     )
@@ -49,6 +55,11 @@ def history(reads: int = SUCCESSES_MIN, writes: int = SUCCESSES_MIN, failed: int
         shared: dict[str, Any] = {"process": 0, "f": f, "value": at}
         events.append(Event(index=2 * at, time=2 * at, type="invoke", **shared))
         events.append(Event(index=2 * at + 1, time=2 * at + 1, type=kind, **shared))
+    if complete:
+        end = 2 * len(rows)
+        events.append(
+            Event(index=end, time=end, process=NEMESIS, type="info", f=COMPLETE, value=None)
+        )
     return History.from_events(events)
 
 
@@ -128,6 +139,15 @@ def test_an_empty_history_is_vacuous() -> None:
     """With the real checkers: nothing happened, and nothing is claimed."""
     verdict = analyse(plan(), History.from_events([]), [])
     assert verdict.validity is Validity.UNKNOWN
+
+
+def test_a_run_cut_short_is_no_pass(checker: Says) -> None:
+    """However well it went until then; a violation found until then stands."""
+    verdict = analyse(plan(), history(complete=False), [])
+    assert (verdict.validity, verdict.reason) == (Validity.UNKNOWN, "interrupted")
+    assert "cut short" in verdict.sentence
+    checker.verdict = INVALID
+    assert analyse(plan(), history(complete=False), []).validity is Validity.INVALID
 
 
 def test_what_is_broken_stays_broken(checker: Says) -> None:

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -280,24 +282,48 @@ def test_a_reader_that_stops_early_is_no_failure_with_a_traceback() -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_ctrl_c_heals_and_judges_what_there_is(tmp_path: Path) -> None:
-    """An interrupted run still ends with a verdict, and with nothing left to heal."""
+@contextmanager
+def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A run of the corrected store that has begun to record."""
     environment = {**os.environ, "SPLITBRAIN_RUNTIME_DIR": str(tmp_path / "index")}
     command = [
         *(sys.executable, "-m", "harness", "test", "--substrate", "local", "--nodes", "3"),
-        *("--nemesis", "partition", "--time-limit", "100", "--seed", "1"),
-        *("--store", str(tmp_path / "store")),
+        *("-o", "variant=corrected", "--nemesis", "partition", "--nemesis-interval", "1"),
+        *("--time-limit", "100", "--seed", "1", "--store", str(tmp_path / "store")),
     ]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         history = tmp_path / "store" / "latest" / "history.jsonl"
         deadline = time.monotonic() + BOUND_S
-        while not history.exists() or history.stat().st_size < 50_000:
+        while not history.exists() or history.stat().st_size < 100_000:
             assert time.monotonic() < deadline, "no history"
             assert process.poll() is None, "ended by itself"
             time.sleep(0.05)
+        yield process
+
+
+def test_ctrl_c_heals_and_judges_what_there_is(tmp_path: Path) -> None:
+    """An interrupted run still ends with a verdict, which is no pass, not later either; and with
+    nothing left to heal."""
+    with running(tmp_path) as process:
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=BOUND_S)
-    assert process.returncode in (0, 1, 2), output
+    latest = tmp_path / "store" / "latest"
+    assert process.returncode == 2, output
     assert "interrupted" in output
-    assert (tmp_path / "store" / "latest" / "verdict.json").is_file()
+    assert json.loads((latest / "verdict.json").read_text())["reason"] in {"interrupted", "vacuous"}
     assert not list((tmp_path / "index").iterdir())
+    assert harness_("check", str(latest)).exit_code == 2
+
+
+def test_sigterm_again_ends_the_run_at_once(tmp_path: Path) -> None:
+    """Somebody who insists need not wait for healing; the janitor heals."""
+    with running(tmp_path) as process:
+        deadline = time.monotonic() + BOUND_S
+        while process.poll() is None:
+            assert time.monotonic() < deadline, "still there"
+            process.terminate()
+            time.sleep(0.01)
+    assert process.returncode == -signal.SIGTERM
+    while list((tmp_path / "index").iterdir()):
+        assert time.monotonic() < deadline, "the janitor left something"
+        time.sleep(0.05)
