@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import entry_points
@@ -28,6 +29,11 @@ from harness.core.contracts import Availability
 Require = Callable[[str], None]
 
 _VARIABLE = "SPLITBRAIN_REQUIRE"
+
+# A shell that starts a job in the background has it ignore Ctrl-C, and children inherit that: the
+# tests which press it would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Examples are the same in every run, so that a failure can be repeated; `make soak` draws others.
 settings.register_profile(
