@@ -81,12 +81,14 @@ $(BIN)/python:
 	  echo "Found $(PYTHON) without venv; needed venv and ensurepip. On Debian: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
-$(VENV)/.installed: pyproject.toml | $(BIN)/python
+KERNELS := $(wildcard harness/core/kernels/*.cpp harness/core/kernels/*.hpp)
+
+$(VENV)/.installed: pyproject.toml $(KERNELS) | $(BIN)/python
 	@echo 'Installing into $(VENV) ...'
 	@$(PIP) install -e .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+$(VENV)/.installed-dev: pyproject.toml $(KERNELS) | $(BIN)/python
 	@echo 'Installing into $(VENV), with what the tests need ...'
 	@$(PIP) install -e '.[dev]'
 	@touch $(VENV)/.installed $@

@@ -1,0 +1,11 @@
+// What the files of the extension share.
+#pragma once
+#define PY_SSIZE_T_CLEAN
+#ifndef Py_LIMITED_API
+#define Py_LIMITED_API 0x030B0000
+#endif
+#include <Python.h>
+
+// The functions of each subject, ended by a row of null pointers.
+extern PyMethodDef search_methods[];
+extern PyMethodDef tokens_methods[];
