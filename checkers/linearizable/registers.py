@@ -21,7 +21,17 @@ from checkers.models import NullRead, Register
 from harness.core.history import NEVER, History, Interner, Operations
 from harness.core.operation import Type
 
-__all__ = ["CAS", "NOTHING", "READ", "WRITE", "Ints", "Registers", "Unsupported", "encode"]
+__all__ = [
+    "CAS",
+    "NOTHING",
+    "READ",
+    "WRITE",
+    "Ints",
+    "Registers",
+    "Unsupported",
+    "encode",
+    "ranks",
+]
 
 READ, WRITE, CAS = 0, 1, 2
 NOTHING = -1
@@ -91,7 +101,7 @@ def encode(history: History, model: Register) -> Registers:
     kind = np.select([reads | trivial, writes], [READ, WRITE], CAS)
     before = np.select([reads, writes], [operations.result, np.int64(NOTHING)], old)
     after = np.select([kind == READ, writes], [np.int64(NOTHING), operations.argument], new)
-    call, ret, horizon = _ranks(history, operations)
+    call, ret, horizon = ranks(history, operations)
     keep = (kind != READ) | (ret != horizon)
     if model.null_read is NullRead.ANYTHING:
         keep &= ~(reads & (operations.result == 0))
@@ -117,7 +127,7 @@ def _refuse_unknown(history: History, operations: Operations, model: Register) -
         raise Unsupported(f"the model knows {known}, but the history has {', '.join(unknown)}")
 
 
-def _ranks(history: History, operations: Operations) -> tuple[Ints, Ints, int]:
+def ranks(history: History, operations: Operations) -> tuple[Ints, Ints, int]:
     """Call and return ranks, and the rank beyond all. O(n): a history is in order of time."""
     steps = np.empty(len(history), dtype=np.int64)
     steps[:1] = 0
