@@ -99,6 +99,8 @@ class Register:
             return state if result == state else ILLEGAL
         assert f == "cas", f
         old, new = argument
+        if result is False or result == ("bool", False):
+            return state if old != state else ILLEGAL
         changed: Hashable = new
         return changed if old == state else ILLEGAL
 

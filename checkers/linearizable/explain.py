@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from checkers.linearizable.registers import CAS, NOTHING, READ, WRITE, Registers
+from checkers.linearizable.registers import CAS, MISMATCH, NOTHING, READ, WRITE, Registers
 from harness.core.history import NEVER, History
 from harness.core.operation import Type
 from harness.core.verdict import Anomaly
@@ -34,6 +34,7 @@ class _Act:
     kind: int
     before: int
     after: int
+    absent: int
     call_ns: int
     ret_ns: int | None
 
@@ -107,6 +108,7 @@ def _act(history: History, registers: Registers, position: int) -> _Act:
         kind=int(registers.kind[position]),
         before=int(registers.before[position]),
         after=int(registers.after[position]),
+        absent=int(registers.absent[position]),
         call_ns=int(operations.call[row]),
         ret_ns=None if ret == NEVER else ret,
     )
@@ -149,6 +151,11 @@ def _failed(case: _Case, code: int) -> bool:
         if f != "read" and show(argument) == wanted:
             return True
     return False
+
+
+def _mismatch(case: _Case) -> Finding | None:
+    """What somebody did not find matters: the names below are about values that were found."""
+    return _other(case) if any(act.kind == MISMATCH for act in case.acts) else None
 
 
 def _double_swap(case: _Case) -> Finding | None:
@@ -262,6 +269,7 @@ def _other(case: _Case) -> Finding:
 
 _RULES: tuple[Callable[[_Case], Finding | None], ...] = (
     _thin_air,
+    _mismatch,
     _double_swap,
     _stale,
     _divergent,
@@ -278,6 +286,7 @@ def _line(act: _Act, case: _Case) -> str:
         READ: lambda: f"read {case.show(act.before)}",
         WRITE: lambda: f"wrote {case.show(act.after)}",
         CAS: lambda: f"replaced {case.show(act.before)} by {case.show(act.after)}",
+        MISMATCH: lambda: f"found something other than {case.show(act.absent)}",
     }[act.kind]()
     end = "no certain end" if act.ret_ns is None else _ms(act.ret_ns)
     return f"process {act.process} {what} ({_ms(act.call_ns)} to {end})"

@@ -16,7 +16,7 @@ import numpy as np
 from checkers.linearizable import explain, witness
 from checkers.linearizable.budget import Budget
 from checkers.linearizable.instances import by_key
-from checkers.linearizable.registers import NOTHING, Ints, Registers, encode
+from checkers.linearizable.registers import Ints, Registers, encode
 from checkers.linearizable.search import Instance, Outcome, search
 from checkers.linearizable.zones import Violation, structure, violations
 from checkers.models import Model, Register
@@ -46,7 +46,7 @@ def judge_registers(history: History, model: Model, budget: Budget) -> Findings 
     """Judge registers. None: nothing was observed."""
     assert isinstance(model, Register)
     registers = encode(history, model)
-    if not ((registers.before != NOTHING) & (registers.ret < registers.horizon)).any():
+    if not registers.observations.any():
         return None
     findings = Findings()
     ambiguous = registers.ambiguous()

@@ -1,7 +1,8 @@
 """The operations of registers as columns, many keys at once.
 
 Each operation becomes what it demands (``before``) and what it leaves (``after``): a read demands a
-value, a write leaves one, a compare-and-set does both. What cannot matter is dropped: failed
+value, a write leaves one, a compare-and-set does both. One that found another value than it
+expected demands only that a value be absent (``absent``). What cannot matter is dropped: failed
 operations, indeterminate reads, and indeterminate writes whose value nobody observed (taking such
 a write out of a legal order leaves the order legal, for nothing saw it).
 
@@ -23,6 +24,7 @@ from harness.core.operation import Type
 
 __all__ = [
     "CAS",
+    "MISMATCH",
     "NOTHING",
     "READ",
     "WRITE",
@@ -33,12 +35,14 @@ __all__ = [
     "ranks",
 ]
 
-READ, WRITE, CAS = 0, 1, 2
+READ, WRITE, CAS, MISMATCH = 0, 1, 2, 3
+"""Kinds. A mismatch is a compare-and-set that certainly found another value than it expected."""
+
 NOTHING = -1
-"""``before`` of a write and ``after`` of a read."""
+"""``before`` of a write, ``after`` of a read, both of a mismatch; ``absent`` of all others."""
 
 Ints = NDArray[np.int64]
-_COLUMNS = ("row", "key", "kind", "before", "after", "call", "ret")
+_COLUMNS = ("row", "key", "kind", "before", "after", "absent", "call", "ret")
 
 
 class Unsupported(Exception):
@@ -49,9 +53,9 @@ class Unsupported(Exception):
 class Registers:
     """One row an operation, in order of invocation; ``int64[n]`` each.
 
-    ``row`` is the position in ``history.operations``. ``before`` and ``after`` are value codes
-    (0: the initial value) or :data:`NOTHING`. ``call`` and ``ret`` are ranks in ``[0, horizon)``;
-    ``ret`` is ``horizon`` for an indeterminate operation.
+    ``row`` is the position in ``history.operations``. ``before``, ``after`` and ``absent`` are
+    value codes (0: the initial value) or :data:`NOTHING`. ``call`` and ``ret`` are ranks in
+    ``[0, horizon)``; ``ret`` is ``horizon`` for an indeterminate operation.
     """
 
     row: Ints
@@ -59,6 +63,7 @@ class Registers:
     kind: Ints
     before: Ints
     after: Ints
+    absent: Ints
     call: Ints
     ret: Ints
     horizon: int
@@ -66,6 +71,18 @@ class Registers:
 
     def __len__(self) -> int:
         return len(self.row)
+
+    @property
+    def writes(self) -> NDArray[np.bool_]:
+        """The operations that leave a value."""
+        leaving: NDArray[np.bool_] = self.after != NOTHING
+        return leaving
+
+    @property
+    def observations(self) -> NDArray[np.bool_]:
+        """The operations that certainly saw something."""
+        seen: NDArray[np.bool_] = (self.before != NOTHING) | (self.kind == MISMATCH)
+        return seen & (self.ret != self.horizon)
 
     @property
     def value(self) -> Ints:
@@ -81,11 +98,12 @@ class Registers:
         return np.where(code == NOTHING, -1, self.key * len(self.values) + code)
 
     def ambiguous(self) -> Ints:
-        """The keys, sorted, on which one value has two sources (the initial value is a source)."""
-        writes = self.kind != READ
-        pairs = np.sort(self.pair(self.after)[writes])
+        """The keys, sorted, that the zones cannot judge: one value has two sources (the initial
+        value is a source), or somebody only found a value absent."""
+        pairs = np.sort(self.pair(self.after)[self.writes])
         twice = pairs[1:][pairs[1:] == pairs[:-1]] // len(self.values)
-        return np.unique(np.concatenate([twice, self.key[self.after == 0]]))
+        odd = (self.after == 0) | (self.kind == MISMATCH)
+        return np.unique(np.concatenate([twice, self.key[odd]]))
 
 
 def encode(history: History, model: Register) -> Registers:
@@ -97,12 +115,15 @@ def encode(history: History, model: Register) -> Registers:
     f = operations.f
     reads, writes, swaps = (f == history.function(name) for name in ("read", "write", "cas"))
     values, old, new = _swaps(history, operations.argument, swaps)
-    trivial = swaps & (old == new)  # a compare-and-set of a value by itself only observes it
-    kind = np.select([reads | trivial, writes], [READ, WRITE], CAS)
-    before = np.select([reads, writes], [operations.result, np.int64(NOTHING)], old)
-    after = np.select([kind == READ, writes], [np.int64(NOTHING), operations.argument], new)
     call, ret, horizon = ranks(history, operations)
-    keep = (kind != READ) | (ret != horizon)
+    certain = ret != horizon
+    mismatch = swaps & certain & np.isin(operations.result, _falsehoods(history))
+    trivial = swaps & ~mismatch & (old == new)  # such a compare-and-set only observes its value
+    kind = np.select([reads | trivial, writes, mismatch], [READ, WRITE, MISMATCH], CAS)
+    nothing = np.int64(NOTHING)
+    before = np.select([reads, writes | mismatch], [operations.result, nothing], old)
+    after = np.select([(kind == READ) | mismatch, writes], [nothing, operations.argument], new)
+    keep = (kind != READ) | certain
     if model.null_read is NullRead.ANYTHING:
         keep &= ~(reads & (operations.result == 0))
     registers = Registers(
@@ -111,6 +132,7 @@ def encode(history: History, model: Register) -> Registers:
         kind=kind.astype(np.int64),
         before=before,
         after=after,
+        absent=np.where(mismatch, old, nothing),
         call=call,
         ret=ret,
         horizon=horizon,
@@ -139,6 +161,11 @@ def ranks(history: History, operations: Operations) -> tuple[Ints, Ints, int]:
     return rank[operations.invocation], ret, horizon
 
 
+def _falsehoods(history: History) -> list[int]:
+    """The codes of ``false``."""
+    return [code for code, value in enumerate(history.values) if value is False]
+
+
 def _swaps(
     history: History, argument: Ints, swaps: NDArray[np.bool_]
 ) -> tuple[tuple[Any, ...], Ints, Ints]:
@@ -164,15 +191,16 @@ def _swaps(
 
 def _observable(registers: Registers) -> NDArray[np.bool_]:
     """The operations that happened, and the indeterminate ones whose value somebody observed: an
-    operation that happened, or another such compare-and-set."""
+    operation that happened, or another such compare-and-set. A mismatch may have observed any."""
     maybe = registers.ret == registers.horizon
-    keep: NDArray[np.bool_] = ~maybe
-    if not maybe.any():
+    mismatched = np.unique(registers.key[registers.kind == MISMATCH])
+    keep: NDArray[np.bool_] = ~maybe | np.isin(registers.key, mismatched)
+    if keep.all():
         return keep
     before, after = registers.pair(registers.before), registers.pair(registers.after)
     observed = set(before[keep].tolist())
     sources: dict[int, list[int]] = {}
-    for position in np.flatnonzero(maybe).tolist():
+    for position in np.flatnonzero(~keep).tolist():
         sources.setdefault(int(after[position]), []).append(position)
     pending = [pair for pair in sources if pair in observed]
     while pending:

@@ -4,8 +4,9 @@ Leaving out a write can make a legal history look illegal (its value now comes f
 part of a history is judged more leniently than a whole one: *an observation counts only if its
 source is certainly in the part*. A write outside the part cannot be the source if it began after
 the observation ended, or if an operation of the part certainly replaced it before the observation
-began. An observation that does not count is dropped: a read vanishes, and a compare-and-set becomes
-a write.
+began. (The source of a mismatch, which only says what it did not find, may be any write.) An
+observation that does not count is dropped: a read or a mismatch vanishes, and a compare-and-set
+becomes a write.
 
 Take any legal order of the whole and restrict it to the part: counted observations keep their
 source, so the restriction is legal. Hence an illegal part proves the whole illegal, and every part
@@ -15,32 +16,64 @@ set from which nothing can be spared. Taken literally, such a set is illegal as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from checkers.linearizable.budget import Budget
-from checkers.linearizable.registers import CAS, NOTHING, READ, WRITE, Ints, Registers
+from checkers.linearizable.registers import (
+    CAS,
+    MISMATCH,
+    NOTHING,
+    READ,
+    WRITE,
+    Ints,
+    Registers,
+)
 from checkers.linearizable.search import Instance, search
 from checkers.linearizable.zones import Structure, Violation
-from checkers.models import Register
+from checkers.models import ILLEGAL, Illegal
 
 __all__ = ["Judge", "closure", "from_search", "from_zones", "instance", "local"]
 
-_MODEL = Register(initial=0, functions=frozenset({"read", "write", "cas"}))
 _CHECK_STEPS_MAX = 20_000
 _STEPS_PER_OPERATION = 4  # enough to walk down a chain, however long
 _WINDOW_MIN = 8
-_FUNCTIONS = {READ: "read", WRITE: "write", CAS: "cas"}
+_FUNCTIONS = {READ: "read", WRITE: "write", CAS: "cas", MISMATCH: "mismatch"}
+
+
+class _Codes:
+    """A register whose states are value codes."""
+
+    initial = 0
+    functions = frozenset(_FUNCTIONS.values())
+    pure = frozenset({"read", "mismatch"})
+    observers = functions - {"write"}
+    blind = frozenset({"write"})
+
+    def step(self, state: Hashable, f: str, argument: Any, result: Any) -> Hashable | Illegal:
+        if f == "write":
+            after: Hashable = argument
+            return after
+        if f == "cas":
+            old, new = argument
+            changed: Hashable = new
+            return changed if old == state else ILLEGAL
+        seen = result == state if f == "read" else argument != state
+        return state if seen else ILLEGAL
+
+
+_MODEL = _Codes()
 
 
 def instance(registers: Registers) -> Instance:
     """The operations of one key as the general search takes them: value codes are the states."""
-    columns = (registers.kind, registers.before, registers.after)
+    columns = (registers.kind, registers.before, registers.after, registers.absent)
     kinds = []
-    for kind, before, after in zip(*(column.tolist() for column in columns), strict=True):
-        argument = {READ: None, WRITE: after, CAS: (before, after)}[kind]
+    for kind, before, after, absent in zip(*(column.tolist() for column in columns), strict=True):
+        argument = {READ: None, WRITE: after, CAS: (before, after), MISMATCH: absent}[kind]
         kinds.append((_FUNCTIONS[kind], argument, before if kind == READ else None))
     horizon = registers.horizon
     return Instance(
@@ -58,7 +91,8 @@ class Judge:
     def __init__(self, registers: Registers, budget: Budget) -> None:
         self._registers = registers
         self._budget = budget
-        writes = np.flatnonzero(registers.kind != READ)
+        writes = np.flatnonzero(registers.writes)
+        self._all = writes
         writes = writes[np.argsort(registers.after[writes], kind="stable")]
         values, starts, counts = np.unique(
             registers.after[writes], return_index=True, return_counts=True
@@ -82,7 +116,7 @@ class Judge:
     def _lenient(self, rows: Ints) -> Registers:
         part = self._registers.select(rows)
         counted = self._counted(part, rows)
-        drop = (part.kind == READ) & ~counted
+        drop = ~part.writes & ~counted
         blind = (part.kind == CAS) & ~counted
         return replace(
             part,
@@ -92,7 +126,7 @@ class Judge:
 
     def _counted(self, part: Registers, rows: Ints) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Which observations certainly have their source in the part."""
-        certain = (part.kind != READ) & (part.ret < part.horizon)
+        certain = part.writes & (part.ret < part.horizon)
         order = np.argsort(part.ret[certain], kind="stable")
         returned = part.ret[certain][order]
         # latest_call[i]: the latest call among the i writes that returned first.
@@ -100,8 +134,10 @@ class Judge:
         replaced = latest_call[np.searchsorted(returned, part.call, side="left")]
         members = set(rows.tolist())
         result = np.ones(len(part), dtype=bool)
-        for i in np.flatnonzero(part.before != NOTHING).tolist():
+        for i in np.flatnonzero((part.before != NOTHING) | (part.kind == MISMATCH)).tolist():
             writers = self._writers.get(int(part.before[i]))
+            if part.kind[i] == MISMATCH:
+                writers = self._all
             if writers is None:
                 continue
             possible = self._registers.call[writers] <= part.ret[i]

@@ -74,7 +74,7 @@ def structure(registers: Registers) -> Structure:
     count = len(pairs)
     writer = np.full(count, MISSING, dtype=np.int64)
     writer[pairs % size == 0] = INITIAL
-    writes = np.flatnonzero(registers.kind != READ)
+    writes = np.flatnonzero(registers.writes)
     writer[cluster[writes]] = writes
     first_return = np.full(count, registers.horizon, dtype=np.int64)
     last_call = np.full(count, -1, dtype=np.int64)
