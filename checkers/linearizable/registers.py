@@ -81,8 +81,9 @@ class Registers:
     @property
     def observations(self) -> NDArray[np.bool_]:
         """The operations that certainly saw something."""
-        seen: NDArray[np.bool_] = (self.before != NOTHING) | (self.kind == MISMATCH)
-        return seen & (self.ret != self.horizon)
+        seen = (self.before != NOTHING) | (self.kind == MISMATCH)
+        certain: NDArray[np.bool_] = seen & (self.ret != self.horizon)
+        return certain
 
     @property
     def value(self) -> Ints:
