@@ -1,28 +1,32 @@
-"""Checks what was recorded before: runs of the store, and histories that anyone wrote."""
+"""Checks what was recorded before: runs of the store, and histories that anyone wrote.
+
+Everything is read before anything is checked, so that what is wrong is said all at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
+from time import perf_counter
+from typing import Any
 
 import msgspec
 
-from checkers.models import MODELS
+from checkers.models import model_named
 from harness.analysis import run_checker
-from harness.choices import parse_seconds
+from harness.choices import parse_bytes, parse_seconds
 from harness.core.contracts import CheckContext, Checker
 from harness.core.errors import BadInput, Problem
-from harness.core.history import History
-from harness.core.verdict import Verdict
+from harness.core.history import NEVER, History
+from harness.core.verdict import Anomaly, Verdict
 from harness.formats.jsonl import find_history, read_history
 from harness.plan import Plan
 from harness.registry import INSTALLED
 from harness.runner import judge, write_report
 from harness.store import open_run
 
-__all__ = ["Result", "check_paths", "require_run"]
+__all__ = ["Result", "check_paths", "require_run", "witness"]
 
 _PLAN_NAME = "plan.json"
 _MODEL = "cas-register"
@@ -32,11 +36,61 @@ _LIMIT_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What was found about one path."""
+    """What was found about one path. ``seconds`` of wall time went into the check, and none of
+    them into reading."""
 
     path: Path
     verdict: Verdict
     history: History
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The verdict with the file that it is about, ``procedure`` (which algorithm decided) and
+        ``witness``: the operations of the smallest anomaly, or null."""
+        shown = self.verdict.all_anomalies()
+        best = min(shown, key=lambda anomaly: len(anomaly.operations), default=None)
+        verdict = self.verdict.to_json()
+        return {
+            "file": str(self.path),
+            "valid": verdict.pop("valid"),
+            "procedure": ", ".join(_procedures(self.verdict)) or None,
+            "witness": None if best is None else witness(self.history, best),
+            "seconds": round(self.seconds, 6),
+            **verdict,
+        }
+
+
+def witness(history: History, anomaly: Anomaly) -> list[dict[str, Any]]:
+    """The operations that prove ``anomaly``, one object each, in order of invocation. ``return`` is
+    null for an operation that never certainly returned; times are in nanoseconds."""
+    rows = {int(index): row for row, index in enumerate(history.index)}
+    operations = history.operations
+    place = {int(row): at for at, row in enumerate(operations.invocation)}
+    result = []
+    for index in anomaly.operations:
+        at = place[rows[index]]
+        ret = int(operations.ret[at])
+        certain = ret != NEVER
+        result.append(
+            {
+                "index": index,
+                "process": int(operations.process[at]),
+                "f": history.functions[int(operations.f[at])],
+                "key": history.keys[int(operations.key[at])],
+                "value": history.values[int(operations.argument[at])],
+                "result": history.values[int(operations.result[at])] if certain else None,
+                "call": int(operations.call[at]),
+                "return": ret if certain else None,
+            }
+        )
+    return result
+
+
+def _procedures(verdict: Verdict) -> list[str]:
+    names = list(verdict.details.get("keys_by_procedure", ()))
+    for part in verdict.parts:
+        names += _procedures(part)
+    return names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,22 +106,21 @@ def check_paths(
     model: str | None = None,
     checker: str | None = None,
     time_limit: str | None = None,
+    memory_limit: str | None = None,
     warn: Callable[[str], None] = lambda _: None,
-) -> tuple[Result, ...]:
-    """The verdict on each of ``paths``. Raises :class:`BadInput` for everything wrong with the
-    arguments and the files; no verdict is given then."""
-    settings, problems = _settings(model, checker, time_limit)
-    results = []
+) -> Iterator[Result]:
+    """The verdict on each of ``paths``, one after another. Raises :class:`BadInput` for everything
+    wrong with the arguments and the files, before the first verdict."""
+    settings, problems = _settings(model, checker, time_limit, memory_limit)
+    subjects = []
     for path in paths:
         try:
-            found = find_history(path)
-            if settings is not None:
-                results.append(_check(path, found, settings, warn))
+            subjects.append(_read(path, warn))
         except BadInput as error:
             problems += error.problems
-    if problems:
+    if problems or settings is None:
         raise BadInput(problems)
-    return tuple(results)
+    return (_check(subject, settings) for subject in subjects)
 
 
 def require_run(path: Path, *needed: str) -> Path:
@@ -86,16 +139,31 @@ def require_run(path: Path, *needed: str) -> Path:
     return path
 
 
-def _check(path: Path, found: Path, settings: _Settings, warn: Callable[[str], None]) -> Result:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Subject:
+    path: Path
+    history: History
+    plan: Plan | None
+
+
+def _read(path: Path, warn: Callable[[str], None]) -> _Subject:
+    found = find_history(path)
     own = path.is_dir() and (path / _PLAN_NAME).is_file()
     history = read_history(found, tolerate_torn_tail=own, warn=warn)
-    if own and settings.reanalyse:
-        run = open_run(path)
-        verdict = judge(_read_plan(run.plan_path), run, time_limit_s=settings.context.time_limit_s)
+    plan = _read_plan(path / _PLAN_NAME) if own else None
+    return _Subject(path=path, history=history, plan=plan)
+
+
+def _check(subject: _Subject, settings: _Settings) -> Result:
+    start = perf_counter()
+    if subject.plan is not None and settings.reanalyse:
+        run = open_run(subject.path)
+        verdict = judge(subject.plan, run, time_limit_s=settings.context.time_limit_s)
         write_report(run.directory)
     else:
-        verdict = run_checker(settings.checker, history, settings.context)
-    return Result(path=path, verdict=verdict, history=history)
+        verdict = run_checker(settings.checker, subject.history, settings.context)
+    seconds = perf_counter() - start
+    return Result(path=subject.path, verdict=verdict, history=subject.history, seconds=seconds)
 
 
 def _read_plan(path: Path) -> Plan:
@@ -109,7 +177,7 @@ def _read_plan(path: Path) -> Plan:
 
 
 def _settings(
-    model: str | None, checker: str | None, time_limit: str | None
+    model: str | None, checker: str | None, time_limit: str | None, memory_limit: str | None
 ) -> tuple[_Settings | None, list[Problem]]:
     problems: list[Problem] = []
     limit_s = _LIMIT_S
@@ -118,21 +186,25 @@ def _settings(
     except ValueError:
         needed = "a time, such as 60, 60s, 500ms or 2m"
         problems.append(Problem(f"--time-limit {time_limit}", needed, "correct --time-limit"))
-    if model is not None and model not in MODELS:
-        close = get_close_matches(model, MODELS, n=3)
-        problems.append(
-            Problem(
-                f"model {model!r}",
-                f"one of {', '.join(sorted(MODELS))}",
-                f"did you mean {' or '.join(close)}?" if close else "choose one of them",
-            )
-        )
+    limit_bytes = None
+    try:
+        limit_bytes = parse_bytes(memory_limit) if memory_limit is not None else None
+    except ValueError:
+        needed = "a size, such as 500MB, 4GB or 2GiB"
+        problems.append(Problem(f"--memory-limit {memory_limit}", needed, "correct --memory-limit"))
+    if model is not None:
+        try:
+            model_named(model)
+        except BadInput as error:
+            problems += error.problems
     try:
         loaded = INSTALLED.load("checkers", checker or _CHECKER)
     except BadInput as error:
         return None, [*problems, *error.problems]
     if problems:
         return None, problems
-    context = CheckContext(model=model or _MODEL, time_limit_s=limit_s)
+    context = CheckContext(
+        model=model or _MODEL, time_limit_s=limit_s, memory_limit_bytes=limit_bytes
+    )
     reanalyse = model is None and checker is None
     return _Settings(checker=loaded, context=context, reanalyse=reanalyse), []

@@ -14,11 +14,19 @@ from typing import Any
 
 from harness.core.errors import Problem
 
-__all__ = ["AUTO", "Choices", "parse_seconds", "range_problems", "read_choices"]
+__all__ = ["AUTO", "Choices", "parse_bytes", "parse_seconds", "range_problems", "read_choices"]
 
 AUTO = "auto"
 _NO_NEMESIS = "none"
 _UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_UNITS_BYTES = {
+    "": 1,
+    **{
+        f"{letter}{end}": 1000**power for power, letter in enumerate("kmgt", 1) for end in ("", "b")
+    },
+    **{f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)},
+}
+_SIZE = re.compile(r"(\d+\.?\d*|\.\d+)\s*([a-z]*)")
 _DURATION = re.compile(r"(\d+\.?\d*|\.\d+)\s*([a-z]*)")
 
 
@@ -68,6 +76,14 @@ def parse_seconds(text: str) -> float:
     if match is None or match[2] not in _UNITS_S:
         raise ValueError(text)
     return float(match[1]) * _UNITS_S[match[2]]
+
+
+def parse_bytes(text: str) -> int:
+    """``"500MB"``, ``"2GiB"``, ``"4G"`` or ``"1000000"`` in bytes; else ``ValueError``."""
+    match = _SIZE.fullmatch(text.strip().lower())
+    if match is None or match[2] not in _UNITS_BYTES:
+        raise ValueError(text)
+    return int(float(match[1]) * _UNITS_BYTES[match[2]])
 
 
 def _parse_number(text: str) -> float:

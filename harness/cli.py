@@ -218,15 +218,12 @@ def _show_run(console: Console, directory: Path, verdict: Any) -> None:
     "--checker", metavar="NAME", help="Which checker.  [default: the run's; linearizable]"
 )
 @click.option("--time-limit", metavar="T", help="Give up after this time.  [default: 60s]")
+@click.option(
+    "--memory-limit", metavar="SIZE", help="Give up when the process holds this.  [default: none]"
+)
 @_json
 @_debug
-def check(
-    paths: tuple[Path, ...],
-    model: str | None,
-    checker: str | None,
-    time_limit: str | None,
-    as_json: bool,
-) -> int:
+def check(paths: tuple[Path, ...], as_json: bool, **texts: str | None) -> int:
     """Check finished runs (a directory of the store), or histories (a file of JSON lines).
 
     A run is analysed again as its test did it, and its verdict and report are written anew; a file,
@@ -238,19 +235,18 @@ def check(
     console = _console(stderr=as_json)
     results = check_paths(
         paths,
-        model=model,
-        checker=checker,
-        time_limit=time_limit,
+        **texts,
         warn=lambda text: console.print(f"note {text}", style="yellow", markup=False),
     )
+    found = []
     for result in results:
-        if len(results) > 1:
+        if len(paths) > 1:
             console.rule(str(result.path), align="left")
         print_verdict(console, result.verdict, result.history)
-    if as_json:
-        rows = [{"path": str(result.path), **result.verdict.to_json()} for result in results]
-        click.echo(json.dumps(rows[0] if len(rows) == 1 else rows, indent=2))
-    return max((result.verdict.validity for result in results), key=_severity).exit_code
+        if as_json:
+            click.echo(json.dumps(result.to_json()))
+        found.append(result.verdict.validity)
+    return max(found, key=_severity).exit_code
 
 
 def _severity(validity: Any) -> int:

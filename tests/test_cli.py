@@ -140,18 +140,26 @@ def test_of_several_histories_the_worst_decides(tmp_path: Path) -> None:
     path = {name: str(tmp_path / name) for name in ("bad", "good", "empty")}
     assert harness_("check", path["good"], path["empty"]).exit_code == 2
     assert harness_("check", path["empty"], path["bad"], path["good"]).exit_code == 1
-    rows = json.loads(harness_("check", path["good"], path["bad"], "--json").stdout)
+    lines = harness_("check", path["good"], path["bad"], "--json").stdout.splitlines()
+    rows = [json.loads(line) for line in lines]
     assert [row["valid"] for row in rows] == [True, False]
+    assert [row["file"] for row in rows] == [path["good"], path["bad"]]
+    assert rows[0]["witness"] is None
+    assert [(one["f"], one["result"]) for one in rows[1]["witness"]][-1] == ("read", 1)
+    assert all(row["procedure"] == "zones" and row["seconds"] > 0 for row in rows)
 
 
 def test_all_problems_of_a_check_come_at_once(tmp_path: Path) -> None:
     """Arguments and files are all looked at before anything is refused."""
     result = harness_(
         *("check", str(tmp_path / "none"), str(tmp_path)),
-        *("--model", "cas-registr", "--checker", "linearisable", "--time-limit", "soon"),
+        *("--model", "cas-registr", "--checker", "linearisable"),
+        *("--time-limit", "soon", "--memory-limit", "big"),
     )
     assert result.exit_code == 254
-    for word in ("no file", "cas-register", "did you mean linearizable", "soon", "without history"):
+    for word in ("no file", "cas-register", "did you mean linearizable", "without history"):
+        assert word in result.output, word
+    for word in ("--time-limit soon", "--memory-limit big"):
         assert word in result.output, word
 
 

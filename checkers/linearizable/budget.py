@@ -1,39 +1,71 @@
-"""How long a search may go on: a number of steps, and a point in time.
+"""How long a search may go on, and how much memory it may take.
 
-The steps make the bound reproducible; the deadline keeps the promise to the user. The clock is
-passed in, so that tests need not wait.
+The steps make the bound reproducible; the deadline and the memory keep the promise to the user.
+Clock and memory are passed in, so that tests need neither wait nor fill it.
 """
 
 from __future__ import annotations
 
+import resource
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-__all__ = ["Budget"]
+__all__ = ["Budget", "Limits", "resident_bytes"]
 
 _STEPS_BETWEEN_LOOKS = 512
+_STATM = Path("/proc/self/statm")
+
+
+def resident_bytes() -> int:
+    """What this process holds; where that cannot be known, the most that it ever held."""
+    try:
+        return int(_STATM.read_text().split()[1]) * resource.getpagesize()
+    except (OSError, ValueError, IndexError):
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024
+
+
+@dataclass(slots=True, kw_only=True)
+class Limits:
+    """What the whole check shares: ``deadline_s`` on ``clock``, and what the process may hold.
+    ``hit`` is what ended it: ``timeout`` or ``memory``."""
+
+    deadline_s: float
+    clock: Callable[[], float]
+    memory_bytes: int | None = None
+    resident: Callable[[], int] = resident_bytes
+    hit: str | None = None
+
+    def reached(self) -> bool:
+        """Whether a limit has been reached."""
+        if self.hit is None and self.clock() >= self.deadline_s:
+            self.hit = "timeout"
+        if self.hit is None and self.memory_bytes and self.resident() >= self.memory_bytes:
+            self.hit = "memory"
+        return self.hit is not None
 
 
 @dataclass(slots=True, kw_only=True)
 class Budget:
-    """Steps that may still be taken before ``deadline_s`` on ``clock``. Each step visits one
-    configuration, so ``steps_left`` bounds the memory too."""
+    """Steps that may still be taken within ``limits``. Each step visits one configuration, so
+    ``steps_left`` bounds the memory too."""
 
     steps_left: int
-    deadline_s: float
-    clock: Callable[[], float]
+    limits: Limits
 
     def expired(self) -> bool:
-        """Whether the deadline has passed."""
-        return self.clock() >= self.deadline_s
+        """Whether a limit has been reached."""
+        return self.limits.reached()
 
     def step(self) -> bool:
-        """Take one step; false when none is left or the time is over."""
+        """Take one step; false when none is left or a limit has been reached."""
         if self.steps_left <= 0:
             return False
         self.steps_left -= 1
         return bool(self.steps_left % _STEPS_BETWEEN_LOOKS) or not self.expired()
 
     def of(self, steps: int) -> Budget:
-        """Another budget, of ``steps`` steps, with the same deadline."""
-        return Budget(steps_left=steps, deadline_s=self.deadline_s, clock=self.clock)
+        """Another budget, of ``steps`` steps, within the same limits."""
+        return Budget(steps_left=steps, limits=self.limits)

@@ -13,11 +13,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from checkers.linearizable import explain
-from checkers.linearizable.budget import Budget
+from checkers.linearizable.budget import Budget, Limits
 from checkers.linearizable.judge import Findings, judge_any_model, judge_registers
 from checkers.linearizable.registers import Unsupported
-from checkers.models import MODELS, Model, Register
+from checkers.models import MODELS, Model, Register, deterministic, model_named
 from harness.core.contracts import CheckContext
+from harness.core.errors import BadInput
 from harness.core.history import History
 from harness.core.operation import Type
 from harness.core.verdict import Validity, Verdict
@@ -54,7 +55,7 @@ class Linearizable:
 
     def check(self, history: History, context: CheckContext) -> Verdict:
         """Invalid with a witness for each broken key (the first ten); unknown with ``timeout``,
-        ``vacuous``, ``unsupported`` or ``crash``."""
+        ``memory``, ``vacuous``, ``unsupported`` or ``crash``."""
         try:
             return self._check(history, context)
         except Unsupported as refusal:
@@ -64,23 +65,29 @@ class Linearizable:
             return self._unknown("crash", f"The checker itself crashed ({text}).")
 
     def _check(self, history: History, context: CheckContext) -> Verdict:
-        model = self._models.get(context.model)
-        if model is None:
-            known = ", ".join(sorted(self._models))
-            raise Unsupported(f"there is no model {context.model!r} (known: {known})")
-        budget = Budget(
-            steps_left=self._steps_max,
+        model = self._model(context.model)
+        limits = Limits(
             deadline_s=self._clock() + context.time_limit_s,
             clock=self._clock,
+            memory_bytes=context.memory_limit_bytes,
         )
+        budget = Budget(steps_left=self._steps_max, limits=limits)
         decide = judge_registers if isinstance(model, Register) else judge_any_model
         findings = decide(history, model, budget)
         if findings is None:
             sentence = "Nothing was checked: no operation that observes anything succeeded."
             return self._unknown("vacuous", sentence, _details(history, context.model, Findings()))
-        return self._verdict(history, context.model, findings)
+        return self._verdict(history, context.model, findings, limits.hit or "timeout")
 
-    def _verdict(self, history: History, model: str, findings: Findings) -> Verdict:
+    def _model(self, name: str) -> Model:
+        if name in self._models:
+            return deterministic(self._models[name])
+        try:
+            return deterministic(model_named(name))
+        except BadInput as error:
+            raise Unsupported("; ".join(problem.found for problem in error.problems)) from error
+
+    def _verdict(self, history: History, model: str, findings: Findings, limit: str) -> Verdict:
         details = _details(history, model, findings)
         if findings.broken:
             keys = sorted(findings.broken)[:_ANOMALIES_MAX]
@@ -94,7 +101,7 @@ class Linearizable:
                 details=details,
             )
         if findings.undecided:
-            return self._unknown("timeout", _undecided(history, findings, details), details)
+            return self._unknown(limit, _undecided(history, findings, details), details)
         keyed = "" if details["keys"] == 1 else f" on {details['keys']:,} keys"
         return Verdict(
             checker=self.name,

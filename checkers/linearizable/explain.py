@@ -19,7 +19,7 @@ from harness.core.history import NEVER, History
 from harness.core.operation import Type
 from harness.core.verdict import Anomaly
 
-__all__ = ["anomaly", "prefix", "show"]
+__all__ = ["anomaly", "begin", "prefix", "show"]
 
 _LISTED_MAX = 6
 _INITIAL = 0
@@ -78,6 +78,12 @@ def prefix(key: Any) -> str:
     return f"Key {key if isinstance(key, str) else show(key)}: "
 
 
+def begin(key: Any, sentence: str) -> str:
+    """``sentence`` (in lower case) as one about ``key``."""
+    start = prefix(key)
+    return start + sentence if start else sentence[:1].upper() + sentence[1:]
+
+
 def anomaly(
     history: History, registers: Registers, witness: Sequence[int], procedure: str
 ) -> Anomaly:
@@ -87,12 +93,11 @@ def anomaly(
     found = next(finding for finding in (rule(case) for rule in _RULES) if finding is not None)
     name, sentence = found
     key = history.keys[int(registers.key[0])]
-    start = prefix(key)
     operations = history.operations
     rows = sorted(int(registers.row[act.position]) for act in acts)
     return Anomaly(
         name=name,
-        sentence=start + sentence if start else sentence[:1].upper() + sentence[1:],
+        sentence=begin(key, sentence),
         operations=tuple(int(history.index[operations.invocation[row]]) for row in rows),
         key=key,
         details={"procedure": procedure},

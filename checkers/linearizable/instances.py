@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from checkers.linearizable.registers import Ints, Unsupported
+from checkers.linearizable.registers import Ints
 from checkers.linearizable.search import Instance
-from checkers.models import Model
+from checkers.models import UNKNOWN, Model
 from harness.core.history import NEVER, History
 from harness.core.operation import Type
 
@@ -33,15 +33,10 @@ def freeze(value: Any) -> Hashable:
     return hashable
 
 
-def by_key(history: History, model: Model) -> list[tuple[Ints, Instance]]:
-    """For each key, in order: positions in ``history.operations``, and the instance. Raises
-    :class:`Unsupported` for functions that the model does not know."""
+def by_key(history: History, model: Model, keys: Ints) -> list[tuple[Ints, Instance]]:
+    """For each of ``keys``, in order: positions in ``history.operations``, and the instance."""
     operations = history.operations
-    kept = operations.outcome != Type.FAIL
-    names = {history.functions[code] or "" for code in np.unique(operations.f[kept]).tolist()}
-    if names - model.functions:
-        raise Unsupported(f"the model does not know {', '.join(sorted(names - model.functions))}")
-    rows = np.flatnonzero(kept)
+    rows = np.flatnonzero((operations.outcome != Type.FAIL) & np.isin(operations.key, keys))
     rows = rows[np.argsort(operations.key[rows], kind="stable")]
     _, starts = np.unique(operations.key[rows], return_index=True)
     groups = np.split(rows, starts[1:]) if len(rows) else []
@@ -58,13 +53,14 @@ def _instance(history: History, model: Model, rows: Ints) -> Instance:
         for code in {*operations.argument.tolist(), *operations.result.tolist()}
     }
     ret = [None if at == NEVER else at for at in operations.ret.tolist()]
+    kind = [
+        (history.functions[f] or "", frozen[argument], UNKNOWN if at is None else frozen[result])
+        for (f, argument, result), at in zip(codes, ret, strict=True)
+    ]
     return Instance(
         model=model,
         initial=model.initial,
         call=operations.call.tolist(),
         ret=ret,
-        kind=[
-            (history.functions[f] or "", frozen[argument], None if at is None else frozen[result])
-            for (f, argument, result), at in zip(codes, ret, strict=True)
-        ],
+        kind=kind,
     )

@@ -9,25 +9,27 @@ other to the general search (exact too, but bounded).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
-from checkers.linearizable import explain, witness
-from checkers.linearizable.budget import Budget
+from checkers.linearizable import explain, shrink, witness, zones
+from checkers.linearizable.budget import Budget, Limits
+from checkers.linearizable.calls import Calls, Violation, Words, columns
 from checkers.linearizable.instances import by_key
-from checkers.linearizable.registers import Ints, Registers, encode
+from checkers.linearizable.procedures import PROCEDURES
+from checkers.linearizable.registers import Ints, Registers, Unsupported, encode
 from checkers.linearizable.search import Instance, Outcome, search
-from checkers.linearizable.zones import Violation, structure, violations
 from checkers.models import Model, Register
 from harness.core.history import History
-from harness.core.operation import Type
 from harness.core.verdict import Anomaly
 
 __all__ = ["Findings", "judge_any_model", "judge_registers"]
 
 _FIRST_ROUND_STEPS = 20_000
 _WITNESS_STEPS = 50_000
+_WITNESS_CHECK_STEPS = 5_000
 
 Prove = Callable[[], Anomaly]
 
@@ -59,10 +61,10 @@ def judge_registers(history: History, model: Model, budget: Budget) -> Findings 
 
 
 def _by_zones(history: History, registers: Registers, findings: Findings) -> None:
-    found = structure(registers)
+    found = zones.structure(registers)
     findings.procedures["zones"] = len(np.unique(registers.key))
 
-    def prove(violation: Violation) -> Prove:
+    def prove(violation: zones.Violation) -> Prove:
         def anomaly() -> Anomaly:
             part = witness.from_zones(found, violation, _witness_budget())
             rows = np.flatnonzero(registers.key == violation.key)
@@ -71,7 +73,7 @@ def _by_zones(history: History, registers: Registers, findings: Findings) -> Non
 
         return anomaly
 
-    for violation in violations(found):
+    for violation in zones.violations(found):
         findings.broken[violation.key] = prove(violation)
 
 
@@ -100,44 +102,110 @@ def _by_search(
 
 
 def judge_any_model(history: History, model: Model, budget: Budget) -> Findings | None:
-    """Judge any other model by the general search alone. None: nothing was observed."""
-    operations = history.operations
-    observers = [history.function(name) for name in sorted(model.observers)]
-    keyed = {int(operations.key[rows[0]]): (rows, one) for rows, one in by_key(history, model)}
-    if not ((operations.outcome == Type.OK) & np.isin(operations.f, observers)).any():
+    """Judge any other model: by the procedure made for it, and what that leaves undecided by the
+    general search. None: nothing was observed."""
+    calls = columns(history)
+    _refuse_unknown(calls, model)
+    observers = np.zeros(len(calls), dtype=bool)
+    for name in model.observers:
+        observers |= calls.of(name)
+    if not (observers & calls.certain).any():
         return None
-    findings = Findings(procedures={"search": len(keyed)})
+    findings = Findings()
+    todo = np.unique(calls.key)
+    procedure = PROCEDURES.get(type(model))
+    if procedure is not None:
+        answer = procedure.decide(calls, Words(history, calls))
+        for violation in answer.violations:
+            findings.broken[violation.key] = partial(
+                _proven, history, calls, violation, procedure.name
+            )
+        decided = len(todo) - len(answer.undecided)
+        if decided:
+            findings.procedures[procedure.name] = decided
+        todo = answer.undecided
+    if len(todo):
+        _any_by_search(history, model, todo, findings, budget)
+    return findings
+
+
+def _refuse_unknown(calls: Calls, model: Model) -> None:
+    names = {calls.functions[code] or "" for code in np.unique(calls.f).tolist()}
+    if names - model.functions:
+        known = ", ".join(sorted(model.functions))
+        unknown = ", ".join(sorted(names - model.functions))
+        raise Unsupported(f"the model knows {known}, but the history has {unknown}")
+
+
+def _proven(history: History, calls: Calls, violation: Violation, procedure: str) -> Anomaly:
+    proof = violation.prove()
+    key = history.keys[violation.key]
+    rows = np.sort(calls.row[list(proof.operations)])
+    return Anomaly(
+        name=proof.name,
+        sentence=explain.begin(key, proof.sentence),
+        operations=tuple(history.index[history.operations.invocation[rows]].tolist()),
+        key=key,
+        details={"procedure": procedure},
+    )
+
+
+def _any_by_search(
+    history: History, model: Model, keys: Ints, findings: Findings, budget: Budget
+) -> None:
+    operations = history.operations
+    keyed = {
+        int(operations.key[rows[0]]): (rows, one) for rows, one in by_key(history, model, keys)
+    }
+    findings.procedures["search"] = len(keyed)
 
     def proof(key: int, outcome: Outcome) -> Prove | None:
         stuck = outcome.stuck
         if outcome.legal is None or stuck is None:
             return None
-        return lambda: _stuck(history, *keyed[key], stuck)
+        return lambda: _stuck(history, model, *keyed[key], stuck)
 
     _search_all({key: one for key, (_, one) in keyed.items()}, proof, findings, budget)
-    return findings
 
 
-def _stuck(history: History, rows: Ints, one: Instance, stuck: int) -> Anomaly:
-    """The anomaly of a model without a smaller witness: all that was invoked before the return
-    that no order can pass."""
+def _stuck(history: History, model: Model, rows: Ints, one: Instance, stuck: int) -> Anomaly:
+    """The anomaly of the return that no order can pass: what was invoked before it, without what
+    can be spared."""
     until = one.ret[stuck]
     assert until is not None
     operations = history.operations
-    shown = rows[np.array(one.call) <= until]
+    prefix = [i for i, call in enumerate(one.call) if call <= until]
+    budget = _witness_budget()
+
+    def illegal(part: list[int]) -> bool:
+        outcome = search(_part(one, [prefix[i] for i in part]), budget.of(_WITNESS_CHECK_STEPS))
+        budget.steps_left -= outcome.steps + len(part)
+        return outcome.legal is False and budget.steps_left > 0
+
+    removable = shrink.groups(model, [one.kind[i] for i in prefix])
+    shown = rows[[prefix[i] for i in shrink.smallest(range(len(prefix)), removable, illegal)]]
     key = history.keys[int(operations.key[rows[0]])]
     f = history.functions[int(operations.f[rows[stuck]])]
     sentence = (
-        f"{explain.prefix(key)}no order of the first {len(shown):,} operations explains the "
+        f"no order of these {len(shown):,} operations explains the "
         f"{f} of process {int(operations.process[rows[stuck]])} that returned "
         f"{explain.show(history.values[int(operations.result[rows[stuck]])])}."
     )
     return Anomaly(
         name="non-linearizable",
-        sentence=sentence,
+        sentence=explain.begin(key, sentence),
         operations=tuple(history.index[operations.invocation[shown]].tolist()),
         key=key,
         details={"procedure": "search"},
+    )
+
+
+def _part(one: Instance, positions: list[int]) -> Instance:
+    return replace(
+        one,
+        call=[one.call[i] for i in positions],
+        ret=[one.ret[i] for i in positions],
+        kind=[one.kind[i] for i in positions],
     )
 
 
@@ -170,4 +238,5 @@ def _witness_budget(limit: Budget | None = None) -> Budget:
     already, and its words must not depend on time."""
     if limit is not None:
         return limit.of(_WITNESS_STEPS)
-    return Budget(steps_left=_WITNESS_STEPS, deadline_s=float("inf"), clock=lambda: 0.0)
+    unlimited = Limits(deadline_s=float("inf"), clock=lambda: 0.0)
+    return Budget(steps_left=_WITNESS_STEPS, limits=unlimited)

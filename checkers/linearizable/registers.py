@@ -12,6 +12,7 @@ first, and intervals that touch are concurrent. Ranks cannot overflow, whatever 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -116,14 +117,17 @@ def encode(history: History, model: Register) -> Registers:
     f = operations.f
     reads, writes, swaps = (f == history.function(name) for name in ("read", "write", "cas"))
     values, old, new = _swaps(history, operations.argument, swaps)
+    values, renamed = _initial_first(values, model.initial)
+    old, new = renamed(old), renamed(new)
+    argument, result = renamed(operations.argument), renamed(operations.result)
     call, ret, horizon = ranks(history, operations)
     certain = ret != horizon
     mismatch = swaps & certain & np.isin(operations.result, _falsehoods(history))
     trivial = swaps & ~mismatch & (old == new)  # such a compare-and-set only observes its value
     kind = np.select([reads | trivial, writes, mismatch], [READ, WRITE, MISMATCH], CAS)
     nothing = np.int64(NOTHING)
-    before = np.select([reads, writes | mismatch], [operations.result, nothing], old)
-    after = np.select([(kind == READ) | mismatch, writes], [nothing, operations.argument], new)
+    before = np.select([reads, writes | mismatch], [result, nothing], old)
+    after = np.select([(kind == READ) | mismatch, writes], [nothing, argument], new)
     keep = (kind != READ) | certain
     if model.null_read is NullRead.ANYTHING:
         keep &= ~(reads & (operations.result == 0))
@@ -160,6 +164,25 @@ def ranks(history: History, operations: Operations) -> tuple[Ints, Ints, int]:
     certain = operations.ret != NEVER
     ret = np.where(certain, rank[np.where(certain, operations.completion, 0)], horizon)
     return rank[operations.invocation], ret, horizon
+
+
+def _initial_first(
+    values: tuple[Any, ...], initial: Hashable
+) -> tuple[tuple[Any, ...], Callable[[Ints], Ints]]:
+    """Values in which ``initial`` has code 0, and how codes are to be renamed to that end."""
+    if initial is None:
+        return values, lambda codes: codes
+    interner = Interner()
+    for value in values:
+        interner.code(value)
+    place = interner.code(initial)
+    table = np.arange(len(interner.values), dtype=np.int64)
+    table[[0, place]] = table[[place, 0]]
+
+    def renamed(codes: Ints) -> Ints:
+        return np.where(codes >= 0, table[np.maximum(codes, 0)], codes)
+
+    return tuple(interner.values[code] for code in table.tolist()), renamed
 
 
 def _falsehoods(history: History) -> list[int]:

@@ -367,11 +367,13 @@ class Nemesis(Protocol):
 class CheckContext:
     """What a checker is told beside the history. ``model`` names the sequential specification
     (``register``, ``cas-register``, ...); ``faults`` are those that fired. A checker that has not
-    decided within ``time_limit_s`` (wall time) answers unknown."""
+    decided within ``time_limit_s`` (wall time), or before the whole process holds
+    ``memory_limit_bytes`` (None: no limit), answers unknown."""
 
     model: str = "cas-register"
     faults: tuple[FaultInterval, ...] = ()
     time_limit_s: float = 60.0
+    memory_limit_bytes: int | None = None
 
 
 class Checker(Protocol):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from checkers.linearizable import Linearizable
-from checkers.linearizable.budget import Budget
+from checkers.linearizable.budget import Budget, Limits
 from checkers.linearizable.registers import encode
 from checkers.linearizable.search import search
 from checkers.linearizable.witness import Judge, instance
@@ -34,7 +34,7 @@ MODEL = Register(functions=frozenset({"read", "write", "cas"}))
 
 
 def budget(steps: int = 1_000_000) -> Budget:
-    return Budget(steps_left=steps, deadline_s=1.0, clock=lambda: 0.0)
+    return Budget(steps_left=steps, limits=Limits(deadline_s=1.0, clock=lambda: 0.0))
 
 
 def check(history: History) -> Verdict:

@@ -1,0 +1,114 @@
+"""Registers, and strings that grow."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from checkers.models.base import ILLEGAL, UNKNOWN, Illegal, truth
+
+__all__ = ["AppendRegister", "MultiRegister", "NullRead", "Register"]
+
+
+class NullRead(Enum):
+    """What a read that returns ``null`` says.
+
+    ``INITIAL``: the register held its initial value (a key that is absent). ``ANYTHING``: nothing
+    at all, as Knossos takes it.
+    """
+
+    INITIAL = "initial"
+    ANYTHING = "anything"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register:
+    """A register: ``read -> value``, ``write value`` and, if it is a function, ``cas [old, new]``.
+
+    Only successful operations are steps. A failed ``cas`` is none: ``fail`` says that it did not
+    happen, not why (the connection may have been refused), so it observes nothing. One that
+    returned ``false`` certainly found something else than ``old``.
+
+    >>> Register().step(None, "write", 5, None)
+    5
+    >>> Register().step(5, "read", None, 4) is ILLEGAL
+    True
+    """
+
+    initial: Hashable = None
+    functions: frozenset[str] = frozenset({"read", "write"})
+    null_read: NullRead = NullRead.INITIAL
+
+    @property
+    def pure(self) -> frozenset[str]:
+        return frozenset({"read"})
+
+    @property
+    def observers(self) -> frozenset[str]:
+        return self.functions - {"write"}
+
+    def step(self, state: Hashable, f: str, argument: Any, result: Any) -> Hashable | Illegal:
+        """The register's next value. ``argument`` is ``(old, new)`` for ``cas``."""
+        if f == "write":
+            value: Hashable = argument
+            return value
+        if f == "read":
+            if result is None and self.null_read is NullRead.ANYTHING:
+                return state
+            return state if result == state else ILLEGAL
+        assert f == "cas", f
+        old, new = argument
+        if truth(result) is False:
+            return state if old != state else ILLEGAL
+        changed: Hashable = new
+        return changed if old == state else ILLEGAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MultiRegister:
+    """Several registers at once: ``txn`` is a list of ``["r", key, value]`` and ``["w", key,
+    value]``, done in order at one instant. The state is the set of keys with their values.
+
+    >>> MultiRegister().step(frozenset(), "txn", (), (("w", "x", 1), ("r", "x", 1)))
+    frozenset({('x', 1)})
+    """
+
+    initial: frozenset[tuple[Hashable, Hashable]] = frozenset()
+    functions: frozenset[str] = frozenset({"txn"})
+    pure: frozenset[str] = frozenset()
+    observers: frozenset[str] = frozenset({"txn"})
+
+    def step(
+        self, state: frozenset[tuple[Hashable, Hashable]], f: str, argument: Any, result: Any
+    ) -> Hashable | Illegal:
+        """The registers afterwards. Where the result is unknown or null, only the writes count."""
+        values = dict(state)
+        silent = result in (None, UNKNOWN)
+        for kind, key, value in argument if silent else result:
+            if kind in ("w", "write"):
+                values[key] = value
+            elif not silent and values.get(key) != value:
+                return ILLEGAL
+        return frozenset(values.items())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppendRegister:
+    """A string: ``get -> string``, ``put string`` and ``append string``.
+
+    >>> AppendRegister().step("ab", "append", "c", None)
+    'abc'
+    """
+
+    initial: str = ""
+    functions: frozenset[str] = frozenset({"get", "put", "append"})
+    pure: frozenset[str] = frozenset({"get"})
+    observers: frozenset[str] = frozenset({"get"})
+
+    def step(self, state: str, f: str, argument: Any, result: Any) -> Hashable | Illegal:
+        """The string afterwards."""
+        if f == "get":
+            return state if (result or "") == state else ILLEGAL
+        return str(argument) if f == "put" else state + str(argument)
