@@ -5,7 +5,7 @@ Everything is read before anything is checked, so that what is wrong is said all
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -14,19 +14,20 @@ from typing import Any
 import msgspec
 
 from checkers.models import model_named
+from harness import formats
 from harness.analysis import run_checker
 from harness.choices import parse_bytes, parse_seconds
 from harness.core.contracts import CheckContext, Checker
 from harness.core.errors import BadInput, Problem
 from harness.core.history import NEVER, History
 from harness.core.verdict import Anomaly, Verdict
-from harness.formats.jsonl import find_history, read_history
+from harness.formats.jsonl import find_history
 from harness.plan import Plan
 from harness.registry import INSTALLED
 from harness.runner import judge, write_report
 from harness.store import open_run
 
-__all__ = ["Result", "check_paths", "require_run", "witness"]
+__all__ = ["Result", "check_paths", "convert", "require_run", "witness"]
 
 _PLAN_NAME = "plan.json"
 _MODEL = "cas-register"
@@ -107,20 +108,46 @@ def check_paths(
     checker: str | None = None,
     time_limit: str | None = None,
     memory_limit: str | None = None,
+    format: str | None = None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Result]:
     """The verdict on each of ``paths``, one after another. Raises :class:`BadInput` for everything
     wrong with the arguments and the files, before the first verdict."""
     settings, problems = _settings(model, checker, time_limit, memory_limit)
     subjects = []
-    for path in paths:
+    for path in paths if _known(format, problems) else ():
         try:
-            subjects.append(_read(path, warn))
+            subjects.append(_read(path, format, warn))
         except BadInput as error:
             problems += error.problems
     if problems or settings is None:
         raise BadInput(problems)
     return (_check(subject, settings) for subject in subjects)
+
+
+def convert(paths: Sequence[Path], target: str, output: Path, *, format: str | None = None) -> None:
+    """Write the one history of ``paths`` to ``output``, in the format ``target``. Raises
+    :class:`BadInput`; nothing is written then."""
+    problems: list[Problem] = []
+    if len(paths) != 1:
+        needed = "one history for --convert"
+        problems.append(Problem(f"{len(paths)} histories", needed, "name one"))
+    for name in {target, format} - {None}:
+        _known(name, problems)
+    if problems:
+        raise BadInput(problems)
+    formats.write(formats.read(paths[0], format=format), output, target)
+
+
+def _known(format: str | None, problems: list[Problem]) -> bool:
+    """Whether there is such a format; else the problem is added."""
+    try:
+        if format is not None:
+            formats.require_format(format)
+    except BadInput as error:
+        problems += error.problems
+        return False
+    return True
 
 
 def require_run(path: Path, *needed: str) -> Path:
@@ -146,10 +173,9 @@ class _Subject:
     plan: Plan | None
 
 
-def _read(path: Path, warn: Callable[[str], None]) -> _Subject:
-    found = find_history(path)
+def _read(path: Path, format: str | None, warn: Callable[[str], None]) -> _Subject:
     own = path.is_dir() and (path / _PLAN_NAME).is_file()
-    history = read_history(found, tolerate_torn_tail=own, warn=warn)
+    history = formats.read(path, format=format, tolerate_torn_tail=own, warn=warn)
     plan = _read_plan(path / _PLAN_NAME) if own else None
     return _Subject(path=path, history=history, plan=plan)
 

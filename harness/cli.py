@@ -221,17 +221,33 @@ def _show_run(console: Console, directory: Path, verdict: Any) -> None:
 @click.option(
     "--memory-limit", metavar="SIZE", help="Give up when the process holds this.  [default: none]"
 )
+@click.option("--format", metavar="NAME", help="The format of the files.  [default: guessed]")
+@click.option("--convert", metavar="NAME", help="Check nothing, but write this format to --output.")
+@click.option("--output", metavar="FILE", type=click.Path(path_type=Path))
 @_json
 @_debug
-def check(paths: tuple[Path, ...], as_json: bool, **texts: str | None) -> int:
-    """Check finished runs (a directory of the store), or histories (a file of JSON lines).
+def check(
+    paths: tuple[Path, ...],
+    convert: str | None,
+    output: Path | None,
+    as_json: bool,
+    **texts: str | None,
+) -> int:
+    """Check finished runs (a directory of the store), or histories (files, also compressed).
 
-    A run is analysed again as its test did it, and its verdict and report are written anew; a file,
-    or a run with --model or --checker, is checked with one checker and nothing is written.
+    Formats are splitbrain (our own history.jsonl), jepsen-edn, etcd-log and porcupine-kv. A run is
+    analysed again as its test did it, and its verdict and report are written anew; a file, or a run
+    with --model or --checker, is checked with one checker and nothing is written.
     """
     from harness.check import check_paths
+    from harness.check import convert as convert_history
     from harness.screen import print_verdict
 
+    if (convert is None) != (output is None):
+        raise click.UsageError("Found one of --convert and --output; needed both, or neither.")
+    if convert is not None and output is not None:
+        convert_history(paths, convert, output, format=texts["format"])
+        return 0
     console = _console(stderr=as_json)
     results = check_paths(
         paths,

@@ -1,4 +1,4 @@
-"""Reads ``history.jsonl``: one event a line, as ``docs/history-format.md`` has it, also gzipped.
+"""Reads ``history.jsonl``: one event a line, as ``docs/history-format.md`` has it, also compressed.
 
 Other programs write this format too, so every line is checked, and what is wrong is said with its
 line and column, up to twenty problems at once. A reader that passed over a bad line could turn an
@@ -13,7 +13,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -21,6 +21,7 @@ import numpy as np
 from harness.core.errors import BadInput, Problem
 from harness.core.history import History
 from harness.core.operation import NEMESIS, Event
+from harness.formats.packed import open_packed
 
 __all__ = ["HISTORY_NAME", "find_history", "read_history"]
 
@@ -31,7 +32,6 @@ _PROBLEMS_MAX = 20
 _TIME_MAX = 1 << 62
 _INTEGER_MAX = 1 << 63
 _NO_INDEX = -(1 << 80)
-_GZIP_MAGIC = b"\x1f\x8b"
 _TORN = "the file is whole, or is a run's own (a killed harness may leave half a line)"
 
 
@@ -107,7 +107,7 @@ class _Reader:
 
     def events(self) -> Iterator[Event]:
         """The readable events, up to where the problems are too many."""
-        with _open(self._path) as file:
+        with open_packed(self._path) as file:
             for number, line in enumerate(_lines(file, self._cut_off), 1):
                 try:
                     event = _decode(line)
@@ -143,7 +143,7 @@ class _Reader:
             self._warn(f"{self._path}: the compressed file is cut off; its end was left out")
             return
         self.problems.append(
-            Problem(f"{self._path}: {error}", "a whole gzip file", "copy or make the file again")
+            Problem(f"{self._path}: {error}", "a whole file", "copy or make the file again")
         )
 
     def _problem(self, line: int, column: int, found: str, needed: str) -> None:
@@ -154,12 +154,6 @@ class _Reader:
                 "correct the program that wrote the history, or the line",
             )
         )
-
-
-def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
-    with path.open("rb") as file:
-        packed = file.read(2) == _GZIP_MAGIC
-    return gzip.open(path, "rb") if packed else path.open("rb")
 
 
 def _lines(file: Iterable[bytes], cut_off: Callable[[Exception], None]) -> Iterator[bytes]:

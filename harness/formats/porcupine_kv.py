@@ -1,0 +1,59 @@
+"""The key-value logs of Porcupine's test data: EDN maps with a ``:key``, values between quotes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.core.errors import BadInput, Problem
+from harness.core.history import History
+from harness.core.operation import NEMESIS, Event
+from harness.formats.edn import Keyword, show
+from harness.formats.jepsen import read_maps
+from harness.formats.rows import assemble
+
+__all__ = ["read_porcupine_kv", "write_porcupine_kv"]
+
+_FUNCTIONS = frozenset({"get", "put", "append"})
+
+
+def read_porcupine_kv(text: str, source: str) -> History:
+    """The history in ``text``. Raises :class:`BadInput` naming line and column."""
+    return assemble(read_maps(text, source), source, text)
+
+
+def write_porcupine_kv(history: History) -> Iterator[str]:
+    """Lines of the log. Raises :class:`BadInput` for what it cannot say: other functions than
+    ``get``, ``put`` and ``append``, keys or values that are no text, and faults."""
+    problems = [
+        Problem(
+            f"event {event.index} ({event.type} {event.f}): {reason}",
+            "porcupine-kv",
+            "convert to jepsen-edn or splitbrain",
+        )
+        for event in history.events()
+        if (reason := _obstacle(event)) is not None
+    ]
+    if problems:
+        raise BadInput(problems[:20])
+    return (_line(event) for event in history.events())
+
+
+def _obstacle(event: Event) -> str | None:
+    if event.process == NEMESIS:
+        return "the format has no faults"
+    if event.f not in _FUNCTIONS:
+        return "it is no get, put or append"
+    if not isinstance(event.key, str):
+        return "its key is no text"
+    return None if isinstance(event.value, str | None) else "its value is no text"
+
+
+def _line(event: Event) -> str:
+    fields = {
+        "process": event.process,
+        "type": Keyword(event.type),
+        "f": Keyword(event.f),
+        "key": event.key,
+        "value": event.value,
+    }
+    return show(fields) + "\n"
