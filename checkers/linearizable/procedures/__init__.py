@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from checkers.linearizable.calls import Procedure
 from checkers.linearizable.procedures.priority_queue import priority_queue
+from checkers.linearizable.procedures.queue import queue
 from checkers.linearizable.procedures.stack import stack
-from checkers.models import PriorityQueue, Stack
+from checkers.models import PriorityQueue, Queue, Stack
 
 __all__ = ["PROCEDURES", "Specialist"]
 
@@ -24,6 +25,7 @@ class Specialist:
 
 PROCEDURES: Mapping[type, Specialist] = {
     PriorityQueue: Specialist("priority-queue", priority_queue),
+    Queue: Specialist("queue", queue),
     Stack: Specialist("stack", stack),
 }
 """By the class of the model."""

@@ -1,7 +1,7 @@
 """Stacks whose values are distinct: exact, in O(n log n).
 
 A value is *certainly inside* from the return of its push to the call of its pop, both tightened by
-each other, as in :mod:`.priority_queue`. This is an open interval, its *core*. A value whose core
+each other, as in :mod:`.buffers`. This is an open interval, its *core*. A value whose core
 is empty can be pushed and popped at one instant, where it disturbs nobody: it is left out. A value
 that nobody popped is popped after all else.
 
@@ -30,7 +30,7 @@ Segment trees find the links and the bottoms.
 
 *The proof* of an illegal component is a piece of its chain whose values have no bottom among them.
 
-What may have happened but is not certain is treated as in :mod:`.priority_queue`.
+What may have happened but is not certain is treated as in :mod:`.buffers`.
 """
 
 from __future__ import annotations
@@ -42,14 +42,13 @@ from functools import partial
 import numpy as np
 
 from checkers.linearizable.calls import Answer, Calls, Proof, Violation, Words
-from checkers.linearizable.procedures.priority_queue import (
+from checkers.linearizable.procedures.buffers import (
     Empties,
     Lives,
     Terms,
-    covered,
     decide,
     ending,
-    while_inside,
+    false_empties,
 )
 from checkers.linearizable.registers import Ints
 
@@ -66,15 +65,7 @@ def stack(calls: Calls, words: Words) -> Answer:
 
 
 def _judge(lives: Lives, empties: Empties, words: Words) -> list[Violation]:
-    found: dict[int, Violation] = {}
-    same = np.zeros(len(lives), dtype=np.int64)
-    limit = np.ones(len(empties.key), dtype=np.int64)
-    wrong = covered(lives, same, empties.call, empties.ret, limit)
-    for place in wrong[np.argsort(empties.ret[wrong], kind="stable")].tolist():
-        key, position = int(empties.key[place]), int(empties.position[place])
-        span = int(empties.call[place]), int(empties.ret[place])
-        prove = partial(while_inside, lives, position, span, words, _STACK)
-        found.setdefault(key, Violation(key, prove))
+    found = false_empties(lives, empties, words, _STACK)
     rows = np.flatnonzero(lives.put_return < lives.take_call)
     rows = rows[~np.isin(lives.key[rows], list(found))]
     rows = rows[np.argsort(lives.put_return[rows], kind="stable")]
