@@ -338,3 +338,38 @@ def test_what_is_wrong_with_a_name_is_said_at_once(text: str, words: list[str]) 
     shown = " ".join(f"{p.found} {p.needed} {p.change}" for p in error.value.problems)
     for word in words:
         assert word in shown
+
+
+def test_an_element_may_be_added_again() -> None:
+    """What was seen before a removal does not rule out that it is seen after it."""
+    steps = [("add", 1, None), ("contains", 1, True), ("remove", 1, None), ("contains", 1, False)]
+    steps += [("add", 1, None), ("contains", 1, True)]
+    rows = [
+        Row(f=f, argument=argument, result=result, call=2 * at, ret=2 * at + 1)
+        for at, (f, argument, result) in enumerate(steps)
+    ]
+    assert check("set", rows).validity is Validity.VALID
+    assert check("set", rows[:4] + rows[5:]).validity is Validity.INVALID
+    lost = Row(f="remove", argument=1, result=None, call=3, ret=None)
+    late = Row(f="contains", argument=1, result=False, call=12, ret=13)
+    assert check("set", [*rows, lost, late]).validity is Validity.VALID
+    assert check("set", [*rows, late]).validity is Validity.INVALID
+
+
+def test_empty_dequeue_under_concurrency() -> None:
+    """A dequeue may find nothing while others are at work, if there is an instant for it."""
+
+    def row(f: str, value: Any, call: int, ret: int | None) -> Row:
+        return Row(
+            f=f, argument=None if f == "dequeue" else value, result=value, call=call, ret=ret
+        )
+
+    empty = row("dequeue", None, 3, 9)
+    gap = [row("enqueue", 1, 0, 1), row("dequeue", 1, 2, 5), row("enqueue", 2, 4, 7)]
+    held = [row("enqueue", 1, 0, 1), row("enqueue", 2, 0, 2), row("dequeue", 1, 2, 5)]
+    assert check("queue", [*gap, empty]).validity is Validity.VALID
+    verdict = check("queue", [*held, empty])
+    assert verdict.validity is Validity.INVALID
+    assert len(verdict.anomalies[0].operations) == 2
+    lost = row("dequeue", None, 2, None)
+    assert check("queue", [*held, lost, empty]).validity is Validity.VALID
