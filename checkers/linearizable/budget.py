@@ -46,6 +46,16 @@ class Limits:
             self.hit = "memory"
         return self.hit is not None
 
+    def seconds_left(self) -> float:
+        """Until the deadline; not negative, and perhaps infinite."""
+        return max(self.deadline_s - self.clock(), 0.0)
+
+    def bytes_left(self) -> int | None:
+        """What the process may still allocate; None: as much as it likes."""
+        if not self.memory_bytes:
+            return None
+        return max(self.memory_bytes - self.resident(), 0)
+
 
 @dataclass(slots=True, kw_only=True)
 class Budget:

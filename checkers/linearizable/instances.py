@@ -7,18 +7,86 @@ because booleans and floats carry their type.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from checkers.linearizable.registers import Ints
-from checkers.linearizable.search import Instance
 from checkers.models import UNKNOWN, Model
 from harness.core.history import NEVER, History
 from harness.core.operation import Type
 
-__all__ = ["by_key", "freeze"]
+__all__ = ["Class", "Instance", "Outcome", "by_key", "freeze", "is_blind", "is_pure"]
+
+Class = tuple[str, Hashable, Hashable]
+"""Function, argument and result of operations that are all alike."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """Operations of one object, to be put in order; ``int64[n]`` each.
+
+    ``call`` and ``ret`` are times (any integers below :data:`NEVER`); ``ret`` is :data:`NEVER` for
+    an operation that may never have happened. ``a`` came before ``b`` if ``a.ret < b.call``.
+    ``kind`` is a position in ``classes``, which may hold more than occur.
+    """
+
+    model: Model
+    initial: Hashable
+    call: Ints
+    ret: Ints
+    kind: Ints
+    classes: tuple[Class, ...]
+
+    def __post_init__(self) -> None:
+        assert len(self.call) == len(self.ret) == len(self.kind)
+
+    def __len__(self) -> int:
+        return len(self.call)
+
+    def of(self, position: int) -> Class:
+        """What the operation at ``position`` is."""
+        return self.classes[int(self.kind[position])]
+
+    def select(self, positions: Sequence[int] | Ints) -> Instance:
+        """The operations at ``positions``, in that order."""
+        rows = np.asarray(positions, dtype=np.int64)
+        return replace(self, call=self.call[rows], ret=self.ret[rows], kind=self.kind[rows])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a search came to.
+
+    ``legal`` is None when it gave up, because of ``reason``: ``steps``, ``time`` or ``memory``.
+    ``passed`` of ``returns`` returns were put in order on the longest way; ``stuck`` is the
+    operation that returns next (None: none does). Where ``legal`` is False, what was called before
+    that return is illegal by itself.
+    """
+
+    legal: bool | None
+    passed: int
+    returns: int
+    stuck: int | None
+    steps: int
+    reason: str | None = None
+
+
+def is_pure(model: Model, one: Class) -> bool:
+    """Whether operations of this class leave the state as it is wherever they are legal: ``model``
+    says so of the function, or by a method ``is_pure(f, argument, result)`` of its own."""
+    if one[0] in model.pure:
+        return True
+    method = getattr(model, "is_pure", None)
+    return method is not None and bool(method(*one))
+
+
+def is_blind(model: Model, one: Class) -> bool:
+    """Whether operations of this class are legal in every state, with a next state that depends on
+    the argument alone: only if the function is in the optional ``model.blind``."""
+    return one[0] in getattr(model, "blind", frozenset())
 
 
 def freeze(value: Any) -> Hashable:
@@ -38,29 +106,48 @@ def by_key(history: History, model: Model, keys: Ints) -> list[tuple[Ints, Insta
     operations = history.operations
     rows = np.flatnonzero((operations.outcome != Type.FAIL) & np.isin(operations.key, keys))
     rows = rows[np.argsort(operations.key[rows], kind="stable")]
-    _, starts = np.unique(operations.key[rows], return_index=True)
-    groups = np.split(rows, starts[1:]) if len(rows) else []
-    return [(group, _instance(history, model, group)) for group in groups]
-
-
-def _instance(history: History, model: Model, rows: Ints) -> Instance:
-    operations = history.operations.select(rows)
-    codes = zip(
-        operations.f.tolist(), operations.argument.tolist(), operations.result.tolist(), strict=True
-    )
-    frozen = {
-        code: freeze(history.values[code])
-        for code in {*operations.argument.tolist(), *operations.result.tolist()}
-    }
-    ret = [None if at == NEVER else at for at in operations.ret.tolist()]
-    kind = [
-        (history.functions[f] or "", frozen[argument], UNKNOWN if at is None else frozen[result])
-        for (f, argument, result), at in zip(codes, ret, strict=True)
-    ]
-    return Instance(
+    if not len(rows):
+        return []
+    chosen = operations.select(rows)
+    kind, classes = _classes(history, chosen.f, chosen.argument, chosen.result, chosen.ret)
+    everything = Instance(
         model=model,
         initial=model.initial,
-        call=operations.call.tolist(),
-        ret=ret,
+        call=chosen.call,
+        ret=chosen.ret,
         kind=kind,
+        classes=classes,
     )
+    starts = np.flatnonzero(np.diff(chosen.key)) + 1
+    places = np.split(np.arange(len(rows)), starts)
+    return [(rows[group], _compact(everything.select(group))) for group in places]
+
+
+def _compact(one: Instance) -> Instance:
+    """``one`` with no other classes than occur in it."""
+    present, kind = np.unique(one.kind, return_inverse=True)
+    classes = tuple(one.classes[code] for code in present.tolist())
+    return replace(one, kind=kind.reshape(-1), classes=classes)
+
+
+def _classes(
+    history: History, f: Ints, argument: Ints, result: Ints, ret: Ints
+) -> tuple[Ints, tuple[Class, ...]]:
+    """The class of each operation; the result of an indeterminate one is unknown."""
+    size = np.int64(len(history.values) + 1)
+    seen = np.where(ret == NEVER, size - 1, result)
+    pairs, place = np.unique(argument * size + seen, return_inverse=True)
+    codes, kind = np.unique(f * np.int64(len(pairs)) + place.reshape(-1), return_inverse=True)
+    frozen: dict[int, Hashable] = {int(size) - 1: UNKNOWN}
+
+    def value(code: int) -> Hashable:
+        if code not in frozen:
+            frozen[code] = freeze(history.values[code])
+        return frozen[code]
+
+    classes = []
+    for code in codes.tolist():
+        function, pair = divmod(code, len(pairs))
+        asked, answered = divmod(int(pairs[pair]), int(size))
+        classes.append((history.functions[function] or "", value(asked), value(answered)))
+    return kind.reshape(-1), tuple(classes)

@@ -9,7 +9,7 @@ other to the general search (exact too, but bounded).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -172,17 +172,16 @@ def _stuck(history: History, model: Model, rows: Ints, one: Instance, stuck: int
     """The anomaly of the return that no order can pass: what was invoked before it, without what
     can be spared."""
     until = one.ret[stuck]
-    assert until is not None
     operations = history.operations
-    prefix = [i for i, call in enumerate(one.call) if call <= until]
+    prefix = np.flatnonzero(one.call <= until).tolist()
     budget = _witness_budget()
 
     def illegal(part: list[int]) -> bool:
-        outcome = search(_part(one, [prefix[i] for i in part]), budget.of(_WITNESS_CHECK_STEPS))
+        outcome = search(one.select([prefix[i] for i in part]), budget.of(_WITNESS_CHECK_STEPS))
         budget.steps_left -= outcome.steps + len(part)
         return outcome.legal is False and budget.steps_left > 0
 
-    removable = shrink.groups(model, [one.kind[i] for i in prefix])
+    removable = shrink.groups(model, [one.of(i) for i in prefix])
     shown = rows[[prefix[i] for i in shrink.smallest(range(len(prefix)), removable, illegal)]]
     key = history.keys[int(operations.key[rows[0]])]
     f = history.functions[int(operations.f[rows[stuck]])]
@@ -200,15 +199,6 @@ def _stuck(history: History, model: Model, rows: Ints, one: Instance, stuck: int
     )
 
 
-def _part(one: Instance, positions: list[int]) -> Instance:
-    return replace(
-        one,
-        call=[one.call[i] for i in positions],
-        ret=[one.ret[i] for i in positions],
-        kind=[one.kind[i] for i in positions],
-    )
-
-
 def _search_all(
     instances: Mapping[int, Instance],
     proof: Callable[[int, Outcome], Prove | None],
@@ -218,7 +208,7 @@ def _search_all(
     """Search every key. ``proof`` turns an outcome (illegal, or not decided) into a proof that the
     key is broken, where there is one. The cheap keys come first, and all get a short search before
     any gets a long one, so that one hard key does not keep the others from being decided."""
-    todo = sorted(instances, key=lambda key: (len(instances[key].call), key))
+    todo = sorted(instances, key=lambda key: (len(instances[key]), key))
     for steps in (min(_FIRST_ROUND_STEPS, budget.steps_left), budget.steps_left):
         findings.undecided = {}
         for key in todo:

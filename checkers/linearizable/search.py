@@ -19,69 +19,38 @@ return after it is the first that empties the frontier.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from checkers.linearizable.budget import Budget
+from checkers.linearizable.instances import Class, Instance, Outcome, is_pure
 from checkers.models import ILLEGAL, Model
+from harness.core.history import NEVER
 
-__all__ = ["Instance", "Outcome", "search"]
-
-Class = tuple[str, Hashable, Hashable]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instance:
-    """Operations of one object, to be put in order.
-
-    ``call`` and ``ret`` are times (any integers); ``ret`` is None for an operation that may never
-    have happened. ``kind`` is function, argument and result, all hashable.
-    """
-
-    model: Model
-    initial: Hashable
-    call: Sequence[int]
-    ret: Sequence[int | None]
-    kind: Sequence[Class]
-
-    def __post_init__(self) -> None:
-        assert len(self.call) == len(self.ret) == len(self.kind)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """``legal`` is None when the budget ran out. ``passed`` of ``returns`` returns were put in
-    order on the longest way; ``stuck`` is the operation whose return could not be passed."""
-
-    legal: bool | None
-    passed: int
-    returns: int
-    stuck: int | None
-    steps: int
+__all__ = ["Instance", "Outcome", "search", "twin"]
 
 
 class _Transitions:
     """States and classes of operations as numbers, and the steps between them, computed once."""
 
-    __slots__ = ("_model", "_numbers", "_states", "_table", "classes")
+    __slots__ = ("_classes", "_model", "_numbers", "_states", "_table")
 
-    def __init__(self, model: Model, initial: Hashable) -> None:
+    def __init__(self, model: Model, initial: Hashable, classes: tuple[Class, ...]) -> None:
         self._model = model
-        self.classes: dict[Class, int] = {}
+        self._classes = classes
         self._states: list[Hashable] = [initial]
         self._numbers: dict[Hashable, int] = {initial: 0}
         self._table: dict[tuple[int, int], int] = {}
 
-    def number(self, kind: Class) -> int:
-        return self.classes.setdefault(kind, len(self.classes))
-
-    def step(self, state: int, kind: int, operation: Class) -> int:
+    def step(self, state: int, kind: int) -> int:
         """The state that follows; -1: illegal."""
         known = self._table.get((state, kind))
         if known is not None:
             return known
-        following: Any = self._model.step(self._states[state], *operation)
+        following: Any = self._model.step(self._states[state], *self._classes[kind])
         if following is ILLEGAL:
             result = -1
         else:
@@ -96,7 +65,6 @@ class _Transitions:
 class _Pending:
     bit: int
     kind: int
-    operation: Class
     pure: bool
 
 
@@ -108,7 +76,6 @@ class _Supply:
     mask: int
     available: int
     kind: int
-    operation: Class
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,24 +91,25 @@ class _Moment:
 class _Timeline:
     """The moments of an instance, built as far as the search has come."""
 
-    def __init__(self, instance: Instance, transitions: _Transitions) -> None:
-        self._instance = instance
-        self._transitions = transitions
-        order = sorted(range(len(instance.call)), key=instance.call.__getitem__)
-        self._arrivals = iter(order)
+    def __init__(self, instance: Instance) -> None:
+        self._call = instance.call.tolist()
+        self._ret = instance.ret.tolist()
+        self._kind = instance.kind.tolist()
+        self._pure = [is_pure(instance.model, one) for one in instance.classes]
+        self._arrivals = iter(np.argsort(instance.call, kind="stable").tolist())
         self._next: int | None = next(self._arrivals, None)
-        deadlines = [(ret, i) for i, ret in enumerate(instance.ret) if ret is not None]
-        self.returns = [i for _, i in sorted(deadlines)]
+        order = np.argsort(instance.ret, kind="stable")
+        self.returns: list[int] = order[instance.ret[order] < NEVER].tolist()
         self._deadline = {i: place for place, i in enumerate(self.returns)}
-        maybe: dict[Class, int] = {}
-        for kind, ret in zip(instance.kind, instance.ret, strict=True):
-            if ret is None and kind[0] not in instance.model.pure:
+        maybe: dict[int, int] = {}
+        for kind, ret in zip(self._kind, self._ret, strict=True):
+            if ret >= NEVER and not self._pure[kind]:
                 maybe[kind] = maybe.get(kind, 0) + 1
         # A guard bit above each counter lets one subtraction compare them all.
         self.width = max(maybe.values(), default=0).bit_length() + 1
         self._shift = {kind: self.width * place for place, kind in enumerate(maybe)}
         self.guards = sum(1 << (shift + self.width - 1) for shift in self._shift.values())
-        self._invoked: dict[Class, int] = {}
+        self._invoked: dict[int, int] = {}
         self._supply: tuple[_Supply, ...] = ()
         self._open: dict[int, _Pending] = {}
         self._free: list[int] = []
@@ -156,21 +124,19 @@ class _Timeline:
 
     def _advance(self) -> None:
         returning = self.returns[len(self._moments)]
-        self._arrive(self._instance.ret[returning])
+        self._arrive(self._ret[returning])
         pending = tuple(self._open[i] for i in sorted(self._open, key=self._deadline.__getitem__))
         bit = self._open.pop(returning).bit
         self._free.append(bit)
         self._moments.append(_Moment(bit, pending, self._supply))
 
-    def _arrive(self, until: int | None) -> None:
-        assert until is not None
-        instance, grown = self._instance, False
-        while self._next is not None and instance.call[self._next] <= until:
+    def _arrive(self, until: int) -> None:
+        grown = False
+        while self._next is not None and self._call[self._next] <= until:
             i, self._next = self._next, next(self._arrivals, None)
-            kind = instance.kind[i]
-            if instance.ret[i] is not None:
-                number = self._transitions.number(kind)
-                self._open[i] = _Pending(self._slot(), number, kind, kind[0] in instance.model.pure)
+            kind = self._kind[i]
+            if self._ret[i] < NEVER:
+                self._open[i] = _Pending(self._slot(), kind, self._pure[kind])
             elif kind in self._shift:
                 self._invoked[kind] = self._invoked.get(kind, 0) + 1
                 grown = True
@@ -183,14 +149,13 @@ class _Timeline:
         self._slots += 1
         return 1 << (self._slots - 1)
 
-    def _supplied(self, kind: Class) -> _Supply:
+    def _supplied(self, kind: int) -> _Supply:
         shift = self._shift[kind]
         return _Supply(
             unit=1 << shift,
             mask=((1 << (self.width - 1)) - 1) << shift,
             available=self._invoked[kind] << shift,
-            kind=self._transitions.number(kind),
-            operation=kind,
+            kind=kind,
         )
 
 
@@ -201,13 +166,18 @@ _Configuration = tuple[int, int, int, int]
 def search(instance: Instance, budget: Budget) -> Outcome:
     """Whether ``instance`` has a legal order. Exponential in the concurrency in the worst case;
     takes steps from ``budget`` and gives up when there are none."""
+    return twin(instance, budget)
+
+
+def twin(instance: Instance, budget: Budget) -> Outcome:
+    """As :func:`search`, in plain Python."""
     return _Search(instance, budget).run()
 
 
 class _Search:
     def __init__(self, instance: Instance, budget: Budget) -> None:
-        self._transitions = _Transitions(instance.model, instance.initial)
-        self._timeline = _Timeline(instance, self._transitions)
+        self._transitions = _Transitions(instance.model, instance.initial, instance.classes)
+        self._timeline = _Timeline(instance)
         self._budget = budget
         self._visited: dict[tuple[int, int, int], list[int]] = {}
         self._stack: list[_Configuration] = [(0, 0, 0, 0)]
@@ -233,12 +203,15 @@ class _Search:
 
     def _outcome(self, legal: bool | None) -> Outcome:
         returns = self._timeline.returns
+        hit = self._budget.limits.hit
+        given_up = {None: "steps", "timeout": "time"}.get(hit, hit)
         return Outcome(
             legal=legal,
             passed=self._furthest,
             returns=len(returns),
             stuck=returns[self._furthest] if self._furthest < len(returns) else None,
             steps=self._steps,
+            reason=given_up if legal is None else None,
         )
 
     def _settle(self, place: int, mask: int, state: int, used: int) -> _Configuration:
@@ -247,11 +220,7 @@ class _Search:
         while place < goal:
             moment = self._timeline.moment(place)
             for one in moment.pending:
-                if (
-                    one.pure
-                    and not mask & one.bit
-                    and step(state, one.kind, one.operation) == state
-                ):
+                if one.pure and not mask & one.bit and step(state, one.kind) == state:
                     mask |= one.bit
             if not mask & moment.bit:
                 break
@@ -283,19 +252,19 @@ class _Search:
             if mask & one.bit or one.kind in tried:
                 continue
             tried.add(one.kind)
-            following = step(state, one.kind, one.operation)
+            following = step(state, one.kind)
             if following >= 0:
                 children.append((place, mask | one.bit, following, used))
         for supply in moment.supply:
             if used & supply.mask < supply.available:
-                following = step(state, supply.kind, supply.operation)
+                following = step(state, supply.kind)
                 if following not in (-1, state):
                     children.append((place, mask, following, used + supply.unit))
 
         def merit(child: _Configuration) -> int:
             if child[1] & moment.bit:
                 return 2
-            return int(step(child[2], returning.kind, returning.operation) >= 0)
+            return int(step(child[2], returning.kind) >= 0)
 
         children.reverse()  # among equals, the one with the earliest deadline is popped first
         self._stack += sorted(children, key=merit)

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from checkers.linearizable.budget import Budget
+from checkers.linearizable.instances import Class
 from checkers.linearizable.registers import (
     CAS,
     MISMATCH,
@@ -35,6 +36,7 @@ from checkers.linearizable.registers import (
 from checkers.linearizable.search import Instance, search
 from checkers.linearizable.zones import Structure, Violation
 from checkers.models import ILLEGAL, Illegal
+from harness.core.history import NEVER
 
 __all__ = ["Judge", "closure", "from_search", "from_zones", "instance", "local"]
 
@@ -71,18 +73,20 @@ _MODEL = _Codes()
 def instance(registers: Registers) -> Instance:
     """The operations of one key as the general search takes them: value codes are the states."""
     columns = (registers.kind, registers.before, registers.after, registers.absent)
-    kinds = []
-    for kind, before, after, absent in zip(*(column.tolist() for column in columns), strict=True):
-        argument = {READ: None, WRITE: after, CAS: (before, after), MISMATCH: absent}[kind]
-        kinds.append((_FUNCTIONS[kind], argument, before if kind == READ else None))
-    horizon = registers.horizon
+    rows, kind = np.unique(np.stack(columns), axis=1, return_inverse=True)
     return Instance(
         model=_MODEL,
         initial=0,
-        call=registers.call.tolist(),
-        ret=[None if ret == horizon else ret for ret in registers.ret.tolist()],
-        kind=kinds,
+        call=registers.call,
+        ret=np.where(registers.ret == registers.horizon, NEVER, registers.ret),
+        kind=kind.reshape(-1),
+        classes=tuple(_class(*row) for row in rows.T.tolist()),
     )
+
+
+def _class(kind: int, before: int, after: int, absent: int) -> Class:
+    argument = {READ: None, WRITE: after, CAS: (before, after), MISMATCH: absent}[kind]
+    return _FUNCTIONS[kind], argument, before if kind == READ else None
 
 
 class Judge:
