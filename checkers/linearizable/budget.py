@@ -6,16 +6,27 @@ Clock and memory are passed in, so that tests need neither wait nor fill it.
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Budget", "Limits", "resident_bytes"]
+__all__ = ["Budget", "Limits", "resident_bytes", "usual_memory_bytes"]
 
 _STEPS_BETWEEN_LOOKS = 512
 _STATM = Path("/proc/self/statm")
+_CGROUP = Path("/sys/fs/cgroup/memory.max")
+
+
+def usual_memory_bytes() -> int:
+    """What a check may hold where nobody says: half of what the machine, or the container, has."""
+    found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError, ValueError):  # no such file, or "max"
+        found = min(found, int(_CGROUP.read_text()))
+    return found // 2
 
 
 def resident_bytes() -> int:
@@ -60,10 +71,12 @@ class Limits:
 @dataclass(slots=True, kw_only=True)
 class Budget:
     """Steps that may still be taken within ``limits``. Each step visits one configuration, so
-    ``steps_left`` bounds the memory too."""
+    ``steps_left`` bounds the memory too. ``shares`` are those that use the memory that is left at
+    the same time."""
 
     steps_left: int
     limits: Limits
+    shares: int = 1
 
     def expired(self) -> bool:
         """Whether a limit has been reached."""
@@ -76,6 +89,11 @@ class Budget:
         self.steps_left -= 1
         return bool(self.steps_left % _STEPS_BETWEEN_LOOKS) or not self.expired()
 
-    def of(self, steps: int) -> Budget:
+    def bytes_left(self) -> int | None:
+        """What this one may still allocate; None: as much as it likes."""
+        left = self.limits.bytes_left()
+        return None if left is None else left // self.shares
+
+    def of(self, steps: int, *, shares: int = 1) -> Budget:
         """Another budget, of ``steps`` steps, within the same limits."""
-        return Budget(steps_left=steps, limits=self.limits)
+        return Budget(steps_left=steps, limits=self.limits, shares=shares)

@@ -1,20 +1,24 @@
 """Which procedure decides which key.
 
 Keys are judged one by one, for a history is linearizable exactly if each of its objects is (Herlihy
-& Wing 1990, theorem 1; "P-compositionality", Horn & Kroening, FORTE 2015). A key of a register
-whose written values are unique goes to the zones (exact, O(n log n), all such keys at once); any
-other to the general search (exact too, but bounded).
+& Wing 1990, theorem 1; "P-compositionality", Horn & Kroening, FORTE 2015). The cheapest exact
+procedure comes first: a key of a register whose written values are unique goes to the zones, one of
+a model that has a procedure of its own (:mod:`.procedures`) to that; all such keys are judged at
+once. Any other goes to the general search, unless one observation alone shows that it is broken
+(:mod:`.staleness`). Searches of different keys run at the same time in threads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
-from checkers.linearizable import explain, shrink, witness, zones
+from checkers.linearizable import explain, shrink, staleness, witness, zones
 from checkers.linearizable.budget import Budget, Limits
 from checkers.linearizable.calls import Calls, Violation, Words, columns
 from checkers.linearizable.instances import by_key
@@ -23,13 +27,14 @@ from checkers.linearizable.registers import Ints, Registers, Unsupported, encode
 from checkers.linearizable.search import Instance, Outcome, search
 from checkers.models import Model, Register
 from harness.core.history import History
+from harness.core.kernels import NATIVE
 from harness.core.verdict import Anomaly
 
 __all__ = ["Findings", "judge_any_model", "judge_registers"]
 
-_FIRST_ROUND_STEPS = 20_000
-_WITNESS_STEPS = 50_000
-_WITNESS_CHECK_STEPS = 5_000
+_FIRST_STEPS, _FIRST_STEPS_PER_OPERATION, _GROWTH = 50_000, 40, 32
+_WITNESS_STEPS = 2_000_000 if NATIVE else 50_000
+_WITNESS_CHECK_STEPS = 50_000 if NATIVE else 5_000
 
 Prove = Callable[[], Anomaly]
 
@@ -51,12 +56,12 @@ def judge_registers(history: History, model: Model, budget: Budget) -> Findings 
     if not registers.observations.any():
         return None
     findings = Findings()
-    ambiguous = registers.ambiguous()
-    plain = registers.select(~np.isin(registers.key, ambiguous))
-    if len(plain):
-        _by_zones(history, plain, findings)
-    if len(ambiguous):
-        _by_search(history, registers, ambiguous, findings, budget)
+    ambiguous = np.isin(registers.key, registers.ambiguous())
+    if not ambiguous.all():
+        _by_zones(history, registers.select(~ambiguous), findings)
+    if ambiguous.any():
+        rest = _by_staleness(history, registers.select(ambiguous), findings)
+        _by_search(history, rest, findings, budget)
     return findings
 
 
@@ -77,10 +82,35 @@ def _by_zones(history: History, registers: Registers, findings: Findings) -> Non
         findings.broken[violation.key] = prove(violation)
 
 
-def _by_search(
-    history: History, registers: Registers, keys: Ints, findings: Findings, budget: Budget
-) -> None:
-    parts = {int(key): registers.select(registers.key == key) for key in keys.tolist()}
+def _by_staleness(history: History, registers: Registers, findings: Findings) -> Registers:
+    """The registers without those of keys that are broken obviously."""
+    found = staleness.stale(registers)
+
+    def prove(one: staleness.Stale) -> Prove:
+        def anomaly() -> Anomaly:
+            rows = np.flatnonzero(registers.key == one.key)
+            part = registers.select(rows)
+            corners = [row for row in (one.observation, one.replacement) if row >= 0]
+            judge = witness.Judge(part, _witness_budget())
+            places = judge.witness(np.searchsorted(rows, corners).tolist())
+            return explain.anomaly(history, part, places, "staleness")
+
+        return anomaly
+
+    findings.broken.update((one.key, prove(one)) for one in found)
+    if found:
+        findings.procedures["staleness"] = len(found)
+    return registers.select(~np.isin(registers.key, [one.key for one in found]))
+
+
+def _by_search(history: History, registers: Registers, findings: Findings, budget: Budget) -> None:
+    if not len(registers):
+        return
+    order = np.argsort(registers.key, kind="stable")
+    starts = np.flatnonzero(np.diff(registers.key[order])) + 1
+    parts = {
+        int(registers.key[rows[0]]): registers.select(rows) for rows in np.split(order, starts)
+    }
     findings.procedures["search"] = len(parts)
 
     def proof(key: int, outcome: Outcome) -> Prove | None:
@@ -209,18 +239,48 @@ def _search_all(
     key is broken, where there is one. The cheap keys come first, and all get a short search before
     any gets a long one, so that one hard key does not keep the others from being decided."""
     todo = sorted(instances, key=lambda key: (len(instances[key]), key))
-    for steps in (min(_FIRST_ROUND_STEPS, budget.steps_left), budget.steps_left):
-        findings.undecided = {}
-        for key in todo:
-            outcome = search(instances[key], budget.of(steps))
+    growth = 1
+    while todo:
+        unfinished = []
+
+        def steps(key: int, growth: int = growth) -> int:
+            first = _FIRST_STEPS + _FIRST_STEPS_PER_OPERATION * len(instances[key])
+            return min(growth * first, budget.steps_left)
+
+        for key, outcome in _searched(todo, instances, budget, steps):
+            findings.undecided.pop(key, None)
             if outcome.legal:
                 continue
-            found = proof(key, outcome)
+            late = outcome.legal is False or growth > 1 or steps(key) == budget.steps_left
+            found = proof(key, outcome) if late else None
             if found is not None:
                 findings.broken[key] = found
-            else:
-                findings.undecided[key] = outcome
-        todo = list(findings.undecided)
+                continue
+            findings.undecided[key] = outcome
+            if outcome.reason == "steps" and steps(key) < budget.steps_left:
+                unfinished.append(key)
+        todo = [] if budget.expired() else unfinished
+        growth *= _GROWTH
+
+
+def _searched(
+    keys: Sequence[int],
+    instances: Mapping[int, Instance],
+    budget: Budget,
+    steps: Callable[[int], int],
+) -> Iterator[tuple[int, Outcome]]:
+    """The outcome for each of ``keys``, in their order; in threads, for the compiled search keeps
+    no lock of Python's."""
+    threads = min(len(keys), os.cpu_count() or 1) if NATIVE else 1
+    if threads == 1:
+        for key in keys:
+            yield key, search(instances[key], budget.of(steps(key)))
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        found = pool.map(
+            lambda key: search(instances[key], budget.of(steps(key), shares=threads)), keys
+        )
+        yield from zip(keys, found, strict=True)
 
 
 def _witness_budget(limit: Budget | None = None) -> Budget:

@@ -9,7 +9,7 @@ of Python's, so that several searches run at the same time in threads.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from types import ModuleType
 from typing import Any
 
@@ -20,7 +20,7 @@ from checkers.linearizable.instances import Class, Instance, Outcome, is_blind, 
 from checkers.models import ILLEGAL
 from harness.core.history import NEVER
 
-__all__ = ["search"]
+__all__ = ["Engines", "search"]
 
 _PURE, _BLIND = 1, 2
 _SLICE_S = 0.1  # between two looks at the memory that the whole process holds
@@ -76,16 +76,28 @@ class _Numbers:
         return number
 
 
-def search(kernel: ModuleType, instance: Instance, budget: Budget) -> Outcome | None:
+class Engines(IntFlag):
+    """The orders in which configurations are searched. ``RELAXED`` is breadth first with an
+    unlimited supply of indeterminate operations: it can only find that no order is legal."""
+
+    DEPTH = 1
+    RELAXED = 2
+    BREADTH = 4
+    ALL = DEPTH | RELAXED | BREADTH
+
+
+def search(
+    kernel: ModuleType, instance: Instance, budget: Budget, engines: Engines = Engines.ALL
+) -> Outcome | None:
     """As :func:`checkers.linearizable.search.search`; None where more operations are open at one
-    time than the extension has room for."""
+    time than the extension has room for. The ``engines`` take turns until one of them knows."""
     flags = _flags(instance)
     columns = [
         np.ascontiguousarray(column, dtype=np.int64)
         for column in (instance.call, instance.ret, instance.kind)
     ]
     try:
-        handle = kernel.search_new(*columns, flags)
+        handle = kernel.search_new(*columns, flags, engines)
     except OverflowError:
         return None
     status, passed, stuck, steps = _run(kernel, handle, _Numbers(instance, flags), budget)
@@ -107,7 +119,7 @@ def _run(
     while True:
         if looks % _ANSWERS_BETWEEN_LOOKS == 0:
             expired = budget.expired()
-            left = budget.limits.bytes_left()
+            left = budget.bytes_left()
             bytes_max = _BYTES_MAX if left is None else held + left
         looks += 1
         code, steps, passed, stuck, held, pairs = kernel.search_run(

@@ -21,9 +21,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from checkers.linearizable.budget import Budget
 from checkers.linearizable.instances import Class
+from checkers.linearizable.latest import Latest
 from checkers.linearizable.registers import (
     CAS,
     MISMATCH,
@@ -72,20 +74,25 @@ _MODEL = _Codes()
 
 def instance(registers: Registers) -> Instance:
     """The operations of one key as the general search takes them: value codes are the states."""
-    columns = (registers.kind, registers.before, registers.after, registers.absent)
-    rows, kind = np.unique(np.stack(columns), axis=1, return_inverse=True)
+    width = len(registers.values) + 1
+    other = np.where(registers.kind == MISMATCH, registers.absent, registers.after)
+    packed = (registers.kind * width + registers.before + 1) * width + other + 1
+    codes, kind = np.unique(packed, return_inverse=True)
     return Instance(
         model=_MODEL,
         initial=0,
         call=registers.call,
         ret=np.where(registers.ret == registers.horizon, NEVER, registers.ret),
         kind=kind.reshape(-1),
-        classes=tuple(_class(*row) for row in rows.T.tolist()),
+        classes=tuple(
+            _class(code // width**2, code // width % width - 1, code % width - 1)
+            for code in codes.tolist()
+        ),
     )
 
 
-def _class(kind: int, before: int, after: int, absent: int) -> Class:
-    argument = {READ: None, WRITE: after, CAS: (before, after), MISMATCH: absent}[kind]
+def _class(kind: int, before: int, other: int) -> Class:
+    argument = {READ: None, WRITE: other, CAS: (before, other), MISMATCH: other}[kind]
     return _FUNCTIONS[kind], argument, before if kind == READ else None
 
 
@@ -95,16 +102,14 @@ class Judge:
     def __init__(self, registers: Registers, budget: Budget) -> None:
         self._registers = registers
         self._budget = budget
-        writes = np.flatnonzero(registers.writes)
-        self._all = writes
-        writes = writes[np.argsort(registers.after[writes], kind="stable")]
-        values, starts, counts = np.unique(
-            registers.after[writes], return_index=True, return_counts=True
+        self._writes = writes = np.flatnonzero(registers.writes)
+        # Each write is a source of its value, and (group 0) of a mismatch: that may have found any.
+        self._sources_of = Latest(
+            np.concatenate([registers.after[writes] + 1, np.zeros_like(writes)]),
+            np.tile(registers.call[writes], 2),
+            np.tile(registers.ret[writes], 2),
+            span=registers.horizon + 2,
         )
-        self._writers = {
-            value: writes[start : start + count]
-            for value, start, count in zip(values.tolist(), starts, counts, strict=True)
-        }
 
     def illegal(self, part: Iterable[int]) -> bool:
         """Whether ``part`` is certainly illegal by itself. False also when the budget is spent."""
@@ -128,27 +133,20 @@ class Judge:
             before=np.where(blind, NOTHING, part.before),
         ).select(~drop)
 
-    def _counted(self, part: Registers, rows: Ints) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Which observations certainly have their source in the part."""
-        certain = part.writes & (part.ret < part.horizon)
-        order = np.argsort(part.ret[certain], kind="stable")
-        returned = part.ret[certain][order]
-        # latest_call[i]: the latest call among the i writes that returned first.
-        latest_call = np.concatenate([[-1], np.maximum.accumulate(part.call[certain][order])])
-        replaced = latest_call[np.searchsorted(returned, part.call, side="left")]
-        members = set(rows.tolist())
-        result = np.ones(len(part), dtype=bool)
-        for i in np.flatnonzero((part.before != NOTHING) | (part.kind == MISMATCH)).tolist():
-            writers = self._writers.get(int(part.before[i]))
-            if part.kind[i] == MISMATCH:
-                writers = self._all
-            if writers is None:
-                continue
-            possible = self._registers.call[writers] <= part.ret[i]
-            possible &= self._registers.ret[writers] >= replaced[i]
-            possible &= writers != rows[i]
-            result[i] = members.issuperset(writers[possible].tolist())
-        return result
+    def _counted(self, part: Registers, rows: Ints) -> NDArray[np.bool_]:
+        """Which observations certainly have their source in the part. O(n log n)."""
+        over = part.writes & (part.ret < part.horizon)
+        nought = np.zeros(len(part), dtype=np.int64)
+        replaced = Latest(
+            nought[over], part.ret[over], part.call[over], span=part.horizon + 2
+        ).up_to(nought, part.call - 1)
+        inside = np.isin(self._writes, rows)
+        source = self._sources_of.without(np.tile(inside, 2)).up_to(
+            np.where(part.kind == MISMATCH, 0, part.before + 1), part.ret
+        )
+        observing = (part.before != NOTHING) | (part.kind == MISMATCH)
+        counted: NDArray[np.bool_] = ~observing | (source < np.maximum(replaced, 0))
+        return counted
 
     def witness(self, part: Iterable[int]) -> tuple[int, ...]:
         """The illegal ``part`` without what can be spared, in order of invocation; but with a write
@@ -166,8 +164,8 @@ class Judge:
         rows = np.array(sorted(members), dtype=np.int64)
         result = set()
         for place in rows[self._counted(registers.select(rows), rows)].tolist():
-            writers = self._writers.get(int(registers.before[place]))
-            if writers is None:
+            writers = self._writes[registers.after[self._writes] == registers.before[place]]
+            if not len(writers):
                 continue
             calls = registers.call[writers]
             begun = writers[calls <= registers.ret[place]]

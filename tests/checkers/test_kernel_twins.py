@@ -20,7 +20,7 @@ from harness.core.history import NEVER
 from harness.core.kernels import NATIVE
 from tests.checkers import twins
 
-COMPILED_IN_USE = False
+COMPILED_IN_USE = True
 compiled = [
     pytest.mark.skipif(not COMPILED_IN_USE, reason="the compiled search is not in use yet"),
     pytest.mark.skipif(NATIVE is None, reason="the compiled kernels are not there"),

@@ -23,6 +23,7 @@ import numpy as np
 from checkers.linearizable import native
 from checkers.linearizable.budget import Budget, Limits
 from checkers.linearizable.instances import Class, Instance, Outcome
+from checkers.linearizable.native import Engines
 from checkers.linearizable.search import twin
 from checkers.models import ILLEGAL, MODELS, UNKNOWN, Illegal, Model
 from harness.core.history import NEVER
@@ -32,6 +33,7 @@ from tests.checkers.oracles import Timed, some_order
 __all__ = ["disagreement", "every_order", "random_instance", "smallest"]
 
 _STEPS = 1_000_000
+_LAST_STEP_MAX = 64
 _LARGE = 1_700_000_000_000_000_000  # nanoseconds since 1970
 
 
@@ -309,9 +311,11 @@ def _budget(steps: int = _STEPS) -> Budget:
     return Budget(steps_left=steps, limits=Limits(deadline_s=1.0, clock=lambda: 0.0))
 
 
-def _compiled(instance: Instance, steps: int = _STEPS) -> Outcome | None:
+def _compiled(
+    instance: Instance, steps: int = _STEPS, engines: Engines = Engines.ALL
+) -> Outcome | None:
     assert NATIVE is not None
-    return native.search(NATIVE, instance, _budget(steps))
+    return native.search(NATIVE, instance, _budget(steps), engines)
 
 
 def disagreement(
@@ -327,11 +331,17 @@ def disagreement(
     if found is None:
         return None  # too many are open at a time: the twin serves
     wrong = _wrong("compiled search", instance, found, truth)
+    for engines in (Engines.DEPTH, Engines.BREADTH, Engines.RELAXED):
+        alone = _compiled(instance, engines=engines)
+        assert alone is not None
+        if alone.legal is None and (alone.reason == "steps" or engines is Engines.RELAXED):
+            continue  # the latter is never sure that an order is legal
+        wrong = wrong or _wrong(f"search {engines.name}", instance, alone, truth)
     for steps in (0, 1, 2, 5, 12) if wrong is None else ():
         bounded = _compiled(instance, steps)
         assert bounded is not None
         if bounded.legal is None:
-            if bounded.reason != "steps" or bounded.steps > steps:
+            if bounded.reason != "steps" or bounded.steps > steps + _LAST_STEP_MAX:
                 wrong = f"with {steps} steps the compiled search says {bounded}"
         else:
             wrong = wrong or _wrong(f"compiled search of {steps} steps", instance, bounded, truth)

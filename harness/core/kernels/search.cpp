@@ -1,8 +1,9 @@
 // The general search for a legal order: its strategy, and its binding.
 //
-// search_new(call, ret, kind, flags) -> search
+// search_new(call, ret, kind, flags, engines) -> search
 //   call, ret, kind: int64[n] buffers; ret is 2**62 for an indeterminate operation, kind in
 //   [0, len(flags)). flags: one byte a class; 1: pure, 2: blind. State 0 is the initial one.
+//   engines: which take part, a sum; 1: depth first, 2: unlimited supply, 4: breadth first.
 //   ValueError if the columns do not fit together, OverflowError if more operations are open at
 //   one time than there is room for.
 // search_run(search, steps, seconds, bytes) -> (status, steps, passed, stuck, held, pairs)
@@ -30,15 +31,20 @@ using namespace search;
 constexpr i32 SLOTS_MAX = 64 * 64;
 constexpr i64 FIRST_STEPS = 4096, FIRST_STEPS_PER_RETURN = 4;
 constexpr std::size_t BYTES_PER_OPERATION = 40;  // of the timeline
+// How many states an unlimited supply may lead to, beyond twice the number of classes: a counter or
+// a log would grow for ever, while a register holds one of the values written.
+constexpr i64 RELAXED_STATES = 256;
 
 class Search {
  public:
   Search(const i64* call, const i64* ret, const i64* kind, const unsigned char* flags, i32 count,
-         i32 classes)
+         i32 classes, int engines)
       : timeline(call, ret, kind, flags, count, classes),
         transitions(meter, timeline.blind),
         turn_steps_(FIRST_STEPS + FIRST_STEPS_PER_RETURN * timeline.goal()) {
     meter.take(sizeof(Search) + static_cast<std::size_t>(count) * BYTES_PER_OPERATION);
+    for (int which = 0; which < ENGINES; ++which) started_[which] = (engines >> which & 1) == 0;
+    started_[RELAXED] |= timeline.supplies.empty();
   }
 
   // Depth first, then (where operations are indeterminate) breadth first with an unlimited supply
@@ -46,6 +52,11 @@ class Search {
   // the one with an unlimited supply is an answer, "legal" is none.
   Status run(i64& steps, Clock::time_point deadline, std::size_t bytes) {
     meter.limit = bytes;
+    states_[turn_] += transitions.states() - states_known_;
+    states_known_ = transitions.states();
+    if (states_[RELAXED] > RELAXED_STATES + 2 * static_cast<i64>(timeline.pure.size())) {
+      engines_[RELAXED].reset();
+    }
     for (;;) {
       if (!started_[turn_]) start(turn_);
       if (engines_[turn_]) {
@@ -55,7 +66,7 @@ class Search {
         }
         if (status != Status::STEPS) engines_[turn_].reset();
       }
-      if (started_[BREADTH] && !engines_[DEPTH] && !engines_[BREADTH]) return Status::MEMORY;
+      if (exhausted()) return Status::MEMORY;
       if (!engines_[turn_] || left_ <= 0) next_turn();
     }
   }
@@ -69,6 +80,13 @@ class Search {
  private:
   enum { DEPTH, RELAXED, BREADTH, ENGINES };
 
+  // Whether no engine is left.
+  bool exhausted() const {
+    for (int which = 0; which < ENGINES; ++which) {
+      if (!started_[which] || engines_[which]) return false;
+    }
+    return true;
+  }
   // Without bounds on the supply "legal" says nothing.
   bool void_legal(Status status) const { return turn_ == RELAXED && status == Status::LEGAL; }
 
@@ -102,7 +120,6 @@ class Search {
   }
   void start(int which) {
     started_[which] = true;
-    if (which == RELAXED && timeline.supplies.empty()) return;
     try {
       if (timeline.slots <= 64) {
         engines_[which] = made<1>(which);
@@ -127,6 +144,8 @@ class Search {
 
   std::unique_ptr<Engine> engines_[ENGINES];
   bool started_[ENGINES] = {false, false, false};
+  i64 states_[ENGINES] = {0, 0, 0};  // that came up in its turns
+  i32 states_known_ = 1;
   int turn_ = DEPTH;
   i64 turn_steps_;
   i64 left_ = turn_steps_;
@@ -168,7 +187,9 @@ bool aligned(const void* pointer, std::size_t to) {
 
 PyObject* search_new(PyObject*, PyObject* args) {
   Buffers in;
-  if (!PyArg_ParseTuple(args, "y*y*y*y*", &in.views[0], &in.views[1], &in.views[2], &in.views[3])) {
+  int engines;
+  if (!PyArg_ParseTuple(args, "y*y*y*y*i", &in.views[0], &in.views[1], &in.views[2], &in.views[3],
+                        &engines)) {
     return nullptr;
   }
   const Py_ssize_t bytes = in.views[0].len, classes = in.views[3].len;
@@ -188,7 +209,7 @@ PyObject* search_new(PyObject*, PyObject* args) {
   try {
     made = new Search(columns[0], columns[1], columns[2],
                       static_cast<const unsigned char*>(in.views[3].buf), static_cast<i32>(count),
-                      static_cast<i32>(classes));
+                      static_cast<i32>(classes), engines);
   } catch (const std::bad_alloc&) {
   }
   if (made == nullptr) return PyErr_NoMemory();

@@ -14,7 +14,7 @@ using Clock = std::chrono::steady_clock;
 class Engine {
  public:
   virtual ~Engine() = default;
-  // Expand up to `steps` configurations (and count them down).
+  // Go on for so many steps (and count them down; the last one may cost more than is left).
   virtual Status run(i64& steps, Clock::time_point deadline) = 0;
   // The returns passed on the longest way so far. After ILLEGAL no way passes the next one.
   virtual i32 passed() const = 0;
@@ -31,8 +31,8 @@ class Patience {
   u32 looks_ = 0;
 };
 
-// Depth first: finds an order quickly where many will do. A configuration is never expanded twice,
-// nor one that spent no less than another that is otherwise equal.
+// Depth first: finds an order quickly where many will do. No configuration is expanded that another
+// one, expanded before, covers.
 template <int W>
 class DepthFirst : public Engine {
  public:
@@ -42,6 +42,7 @@ class DepthFirst : public Engine {
         steps_(meter_, timeline, transitions, false),
         stack_(meter_),
         visited_(meter_),
+        lists_(meter_),
         index_(meter_) {
     stack_.push(Item<W>{{Mask<W>::none(), Mask<W>::none(), 0, 0}, 0, 0});
   }
@@ -71,7 +72,7 @@ class DepthFirst : public Engine {
       const Item<W> item = top;
       stack_.pop();
       if (!(item.flags & PASSED)) {
-        if (!(item.flags & COMMITTED) && seen(item)) continue;
+        if (seen(item)) continue;
         if (item.at.optional.has(returning) &&
             (!(item.flags & INNER) || view->stays.has(returning))) {
           Item<W> through = item;
@@ -84,16 +85,21 @@ class DepthFirst : public Engine {
           continue;
         }
       }
-      --steps;
+      steps -= COST + steps_.comparisons() * COST;
       expand(item);
     }
     return Status::ILLEGAL;
   }
 
  private:
+  // The configurations expanded at one place, in one state, form a list without those that another
+  // one covers; committed ones a list of their own, for they can do less than others.
+  struct List {
+    i32 place, state, committed, first;
+  };
   struct Visited {
-    Configuration<W> at;
-    i32 place;
+    Mask<W> done, optional;
+    i32 spent, next;
   };
 
   void expand(const Item<W>& item) {
@@ -106,47 +112,89 @@ class DepthFirst : public Engine {
     }
   }
 
-  static u64 hash(const Configuration<W>& at, i32 place) {
-    u64 h = mixed((static_cast<u64>(static_cast<u32>(place)) << 32) | static_cast<u32>(at.state));
-    for (int i = 0; i < W; ++i) {
-      if (W > 4 && (at.done.word[i] | at.optional.word[i]) == 0) continue;
-      h = mixed(h ^ at.done.word[i]) + static_cast<u64>(i);
-      h = mixed(h ^ at.optional.word[i]);
-    }
-    return h;
+  static u64 hash(i32 place, i32 state, i32 committed) {
+    const u64 name = (static_cast<u64>(static_cast<u32>(place)) << 32) | static_cast<u32>(state);
+    return mixed(name) + static_cast<u64>(committed);
   }
+  i64 list(i32 place, i32 state, i32 committed) const {
+    return index_.find(hash(place, state, committed), [&](u32 i) {
+      const List& one = lists_[i];
+      return one.place == place && one.state == state && one.committed == committed;
+    });
+  }
+  // Whether one that was expanded covers it; else it is remembered.
   bool seen(const Item<W>& item) {
     const Configuration<W>& at = item.at;
-    const u64 h = hash(at, item.place);
-    i64 worse = -1;
-    const i64 known = index_.find(h, [&](u32 i) {
-      const Visited& other = visited_[i];
-      if (other.place != item.place || other.at.state != at.state || !(other.at.done == at.done) ||
-          !(other.at.optional == at.optional)) {
-        return false;
-      }
-      if (steps_.counts.at_most(other.at.spent, at.spent)) return true;
-      if (steps_.counts.at_most(at.spent, other.at.spent)) worse = i;
-      return false;
-    });
-    if (known >= 0) return true;
-    if (worse >= 0) {
-      visited_[static_cast<std::size_t>(worse)].at.spent = at.spent;
-      return false;
+    const i32 committed = item.flags & COMMITTED;
+    if (committed) {
+      const i64 free = list(item.place, at.state, 0);
+      if (free >= 0 && covered(at, lists_[static_cast<std::size_t>(free)])) return true;
     }
-    if (visited_.size() >= UINT32_MAX - 1) throw MemorySpent{};
-    index_.reserve([&](u32 i) { return hash(visited_[i].at, visited_[i].place); });
-    visited_.push(Visited{at, item.place});
-    index_.insert(h, static_cast<u32>(visited_.size() - 1));
+    i64 own = list(item.place, at.state, committed);
+    if (own < 0) {
+      if (lists_.size() >= INT32_MAX) throw MemorySpent{};
+      index_.reserve([&](u32 i) {
+        return hash(lists_[i].place, lists_[i].state, lists_[i].committed);
+      });
+      own = static_cast<i64>(lists_.size());
+      lists_.push(List{item.place, at.state, committed, -1});
+      index_.insert(hash(item.place, at.state, committed), static_cast<u32>(own));
+    }
+    List& mine = lists_[static_cast<std::size_t>(own)];
+    if (covered(at, mine)) return true;
+    drop_covered(at, mine);
+    if (free_ < 0) {
+      if (visited_.size() >= INT32_MAX) throw MemorySpent{};
+      visited_.push(Visited{at.done, at.optional, at.spent, mine.first});
+      mine.first = static_cast<i32>(visited_.size() - 1);
+    } else {
+      const i32 place = free_;
+      free_ = visited_[place].next;
+      visited_[place] = Visited{at.done, at.optional, at.spent, mine.first};
+      mine.first = place;
+    }
     return false;
   }
+  bool covered(const Configuration<W>& at, List& among) {
+    i32 before = -1;
+    for (i32 i = among.first; i >= 0; before = i, i = visited_[i].next) {
+      Visited& one = visited_[i];
+      if (!steps_.covers(one.done, one.optional, one.spent, at.done, at.optional, at.spent)) continue;
+      if (before >= 0) {  // what covered once often covers again
+        visited_[before].next = one.next;
+        one.next = among.first;
+        among.first = i;
+      }
+      return true;
+    }
+    return false;
+  }
+  void drop_covered(const Configuration<W>& at, List& among) {
+    i32 before = -1;
+    for (i32 i = among.first; i >= 0;) {
+      Visited& one = visited_[i];
+      const i32 next = one.next;
+      if (steps_.covers(at.done, at.optional, at.spent, one.done, one.optional, one.spent)) {
+        (before < 0 ? among.first : visited_[before].next) = next;
+        one.next = free_;
+        free_ = i;
+      } else {
+        before = i;
+      }
+      i = next;
+    }
+  }
+
+  static constexpr i64 COST = 4;  // it wanders from place to place, breadth first does not
 
   Meter meter_;
   const Timeline& timeline_;
   Steps<W> steps_;
   Array<Item<W>> stack_;
   Array<Visited> visited_;
+  Array<List> lists_;
   Index index_;
+  i32 free_ = -1;  // of visited_
   std::vector<Item<W>> piles_[MERITS];
   i32 furthest_ = 0;
 };
@@ -157,8 +205,25 @@ class Antichain {
  public:
   Antichain(Meter& meter) : meter_(&meter), bucket_of_(meter), states_(meter) {}
 
-  // False if another configuration covers it.
+  // Whether one of them covers it.
+  bool covers(const Configuration<W>& c, const Steps<W>& steps) {
+    if (bucket_of_.size() <= static_cast<std::size_t>(c.state) || bucket_of_[c.state] < 0) {
+      return false;
+    }
+    Array<One>& bucket = buckets_[static_cast<std::size_t>(bucket_of_[c.state])];
+    for (std::size_t i = 0; i < bucket.size(); ++i) {
+      const One& one = bucket[i];
+      if (steps.covers(one.done, one.optional, one.spent, c.done, c.optional, c.spent)) {
+        // What covered once often covers again.
+        if (i > 0) std::swap(bucket[i], bucket[i / 2]);
+        return true;
+      }
+    }
+    return false;
+  }
+  // False, and nothing changes, if one of them covers it.
   bool add(const Configuration<W>& c, const Steps<W>& steps) {
+    if (covers(c, steps)) return false;
     if (bucket_of_.size() <= static_cast<std::size_t>(c.state)) {
       bucket_of_.resize(static_cast<std::size_t>(c.state) + 1, -1);
     }
@@ -168,14 +233,6 @@ class Antichain {
       bucket_of_[c.state] = static_cast<i32>(states_.size() - 1);
     }
     Array<One>& bucket = buckets_[static_cast<std::size_t>(bucket_of_[c.state])];
-    for (std::size_t i = 0; i < bucket.size(); ++i) {
-      const One& one = bucket[i];
-      if (steps.covers(one.done, one.optional, one.spent, c.done, c.optional, c.spent)) {
-        // What covered once often covers again.
-        if (i > 0) std::swap(bucket[i], bucket[i / 2]);
-        return false;
-      }
-    }
     for (std::size_t i = 0; i < bucket.size();) {
       const One& one = bucket[i];
       if (steps.covers(c.done, c.optional, c.spent, one.done, one.optional, one.spent)) {
@@ -229,6 +286,7 @@ class BreadthFirst : public Engine {
         steps_(meter_, timeline, transitions, relaxed),
         work_(meter_),
         seen_(meter_),
+        committed_(meter_),
         passed_(meter_) {
     work_.push(Item<W>{{Mask<W>::none(), Mask<W>::none(), 0, 0}, 0, 0});
   }
@@ -248,6 +306,7 @@ class BreadthFirst : public Engine {
       if (passed_.empty()) return Status::ILLEGAL;
       ++place_;
       seen_.clear();
+      committed_.clear();
       passed_.drain([&](const Configuration<W>& c) { work_.push(Item<W>{c, place_, 0}); });
     }
   }
@@ -266,14 +325,18 @@ class BreadthFirst : public Engine {
       passed_.add(item.at, steps_);
       return true;
     }
-    if (!(item.flags & COMMITTED) && !seen_.add(item.at, steps_)) return true;
+    if (item.flags & COMMITTED) {
+      if (seen_.covers(item.at, steps_) || !committed_.add(item.at, steps_)) return true;
+    } else if (!seen_.add(item.at, steps_)) {
+      return true;
+    }
     if (item.at.optional.has(returning) &&
         (!(item.flags & INNER) || view->stays.has(returning))) {
       Configuration<W> through = item.at;
       through.optional.clear(returning);
       passed_.add(through, steps_);
     }
-    --steps;
+    steps -= 1 + steps_.comparisons();
     steps_.expand(item.at, item.flags, [&](const Item<W>& child, i32 merit) {
       if (merit == RETURNS) {
         passed_.add(child.at, steps_);
@@ -288,7 +351,7 @@ class BreadthFirst : public Engine {
   const Timeline& timeline_;
   Steps<W> steps_;
   Array<Item<W>> work_;
-  Antichain<W> seen_, passed_;
+  Antichain<W> seen_, committed_, passed_;
   i32 place_ = 0;
 };
 

@@ -38,7 +38,7 @@ template <int W>
 struct View {
   Mask<W> pure;    // legal pure operations
   Mask<W> legal;   // legal ones that change the state
-  Mask<W> stays;   // legal ones that happen not to change this state
+  Mask<W> stays;   // legal ones that happen not to change this state, blind ones among them
   i32 supply_first, supply_last;  // legal supplies that are not blind and change the state
 };
 
@@ -98,9 +98,9 @@ class Steps {
     const View<W> view = views_[view_of_[c.state].view];
     const i32* next = nullptr;
     for (i32 slot : cursor.order) {
-      if (!view.legal.has(slot) || c.done.has(slot)) continue;
       const bool blind = cursor.blind.has(slot);
-      if (blind && (flags & COMMITTED)) continue;
+      if (!view.legal.has(slot) && !(blind && hides(c, slot))) continue;
+      if (c.done.has(slot) || (blind && (flags & COMMITTED))) continue;
       if (superfluous(c, slot, blind)) continue;
       next = &next_[static_cast<std::size_t>(view_of_[c.state].view) * timeline_.slots];
       Item<W> item{c, cursor.place, INNER};
@@ -128,21 +128,33 @@ class Steps {
       const i32 kind = timeline_.supplies[j];
       if (!timeline_.blind[kind]) continue;
       const i32 after = transitions_.find(0, kind);
-      if (after != c.state) spend(c, j, after, true, target, push);
+      if (after != c.state || hides(c, -1)) spend(c, j, after, true, target, push);
     }
   }
 
   // Whether every way on from b is one from a too (same place and state).
   bool covers(const Mask<W>& done_a, const Mask<W>& optional_a, i32 spent_a, const Mask<W>& done_b,
               const Mask<W>& optional_b, i32 spent_b) const {
+    ++comparisons_;
     const Mask<W> differ = (done_a ^ done_b) | (optional_a ^ optional_b);
-    if (differ.minus(optional_a | (cursor.pure & done_a)).any()) return false;
+    const Mask<W> spare = relaxed_ ? cursor.pure | cursor.supplied : cursor.pure;
+    if (differ.minus(optional_a | (spare & done_a)).any()) return false;
     return counts.at_most(spent_a, spent_b);
+  }
+
+  // What the comparisons since the last call cost, in steps. So engines that take turns spend
+  // alike, and yet the turns depend on no clock.
+  i64 comparisons() {
+    const i64 steps = comparisons_ / COMPARISONS_PER_STEP;
+    comparisons_ %= COMPARISONS_PER_STEP;
+    return steps;
   }
 
   Cursor<W> cursor;
 
  private:
+  static constexpr i64 COMPARISONS_PER_STEP = 64;
+
   struct Known {
     u32 stamp, view;
   };
@@ -206,6 +218,13 @@ class Steps {
   // A blind operation is about to have happened: all others that are open may have come before.
   void hide(Configuration<W>& c) const { c.optional = c.optional | cursor.blind.minus(c.done); }
 
+  // Whether some operation becomes optional when the blind one in that slot (-1: in none) happens.
+  bool hides(const Configuration<W>& c, i32 slot) const {
+    Mask<W> others = cursor.blind.minus(c.done).minus(c.optional);
+    if (slot >= 0) others.clear(slot);
+    return others.any();
+  }
+
   // Whether another open operation of the same class does what this one does, or better.
   bool superfluous(const Configuration<W>& c, i32 slot, bool blind) const {
     const Mask<W> left = cursor.earlier[slot].minus(c.done);
@@ -253,6 +272,7 @@ class Steps {
   u32 stamp_ = 0;
   u32 relaxed_ready_ = 0;
   i32 seen_place_ = -1;
+  mutable i64 comparisons_ = 0;
 };
 
 }  // namespace search

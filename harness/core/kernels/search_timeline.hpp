@@ -25,7 +25,7 @@ struct Timeline {
         blind(classes),
         slot(count, -1),
         rank(count, -1),
-        supply(count, -1) {
+        supply_of(classes, -1) {
     for (i32 c = 0; c < classes; ++c) {
       pure[c] = (flags[c] & PURE) != 0;
       blind[c] = (flags[c] & BLIND) != 0 && !pure[c];
@@ -41,7 +41,6 @@ struct Timeline {
       rank[returns[place]] = static_cast<i32>(place);
     }
     std::vector<i32> free;
-    std::vector<i32> supply_of(classes, -1);
     std::size_t next = 0;
     for (i32 returning : returns) {
       for (; next < calls.size() && call[calls[next]] <= ret[returning]; ++next) {
@@ -57,8 +56,7 @@ struct Timeline {
           supply_of[kind[i]] = static_cast<i32>(supplies.size());
           supplies.push_back(kind[i]);
         }
-        supply[i] = supply_of[kind[i]];
-        invoked.push_back(supply[i]);
+        invoked.push_back(supply_of[kind[i]]);
       }
       arrived.push_back(static_cast<i32>(arrivals.size()));
       supplied.push_back(static_cast<i32>(invoked.size()));
@@ -72,7 +70,7 @@ struct Timeline {
   std::vector<unsigned char> blind;   // [classes]
   std::vector<i32> slot;              // [operations]; -1: none
   std::vector<i32> rank;              // [operations]: the place of its return; -1: indeterminate
-  std::vector<i32> supply;            // [operations]: of an indeterminate one; -1: none
+  std::vector<i32> supply_of;         // [classes]; -1: none
   std::vector<i32> returns;           // [places]: the operation that returns there
   std::vector<i32> arrivals;          // operations with a slot, by call
   std::vector<i32> arrived;           // [places]: how many of arrivals were called by then
@@ -148,8 +146,9 @@ class Cursor {
   std::vector<Mask<W>> earlier;      // [slots]: open ones of equal class that return earlier
   std::vector<i32> available;        // [supplies]: calls so far
   i32 known = 0;                     // supplies with any
-  Mask<W> pure = Mask<W>::none();    // open pure operations
-  Mask<W> blind = Mask<W>::none();   // open blind operations
+  Mask<W> pure = Mask<W>::none();      // open pure operations
+  Mask<W> blind = Mask<W>::none();     // open blind operations
+  Mask<W> supplied = Mask<W>::none();  // open operations of a class that is in supply
 
  private:
   i32 first_arrival(i32 p) const { return p == 0 ? 0 : timeline_.arrived[p - 1]; }
@@ -190,9 +189,11 @@ class Cursor {
     }
   }
   void masks() {
-    pure = blind = Mask<W>::none();
+    pure = blind = supplied = Mask<W>::none();
     for (i32 slot : order) {
       const i32 kind = timeline_.kind[at[slot]];
+      const i32 supply = timeline_.supply_of[kind];
+      if (supply >= 0 && supply < known) supplied.set(slot);
       if (timeline_.pure[kind]) pure.set(slot);
       if (timeline_.blind[kind]) blind.set(slot);
       const i32 before = last_[kind];
