@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 from checkers.models.base import ILLEGAL, UNKNOWN, Illegal, truth
 
@@ -106,6 +106,7 @@ class AppendRegister:
     functions: frozenset[str] = frozenset({"get", "put", "append"})
     pure: frozenset[str] = frozenset({"get"})
     observers: frozenset[str] = frozenset({"get"})
+    blind: ClassVar[frozenset[str]] = frozenset({"put"})
 
     def step(self, state: str, f: str, argument: Any, result: Any) -> Hashable | Illegal:
         """The string afterwards."""

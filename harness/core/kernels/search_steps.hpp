@@ -3,7 +3,7 @@
 // A configuration is a place, a state, and for each open slot whether its operation is *pending*,
 // *done* (in order already) or *optional*; and how many indeterminate operations were spent. It
 // stands for all ordinary configurations in which any of the optional operations are done and the
-// others pending, the same state. checkers/linearizable/search.py proves the rules.
+// others pending, the same state. docs/decisions/0006 proves the rules.
 #pragma once
 #include "search_timeline.hpp"
 
