@@ -12,14 +12,18 @@ DEMO := test --cluster quorum --workload register --nemesis partition --nemesis-
 SOAK_SEEDS ?= 20
 SOAK := test --cluster quorum -o variant=corrected --workload register --time-limit 60
 
-.PHONY: help demo test lint bench soak clean
+.PHONY: help demo test twins lint bench soak sanitize wheel installed clean
 
 help:
 	@echo 'make demo    find a real anomaly in a replicated store of five processes'
 	@echo 'make test    run the test suite'
+	@echo 'make twins   run the tests of the checkers without the compiled extension'
 	@echo 'make lint    check style, types and imports'
 	@echo 'make bench   measure what the documentation quotes'
 	@echo 'make soak    long runs: random property tests, and the corrected store under faults'
+	@echo 'make sanitize   test the compiled extension with the address and undefined-behaviour sanitizers'
+	@echo 'make wheel   build the wheel into dist/; refuses where the extension cannot be compiled'
+	@echo 'make installed   install the wheel elsewhere and try it, with and without a compiler'
 	@echo 'make clean   remove what the other targets made, but for the results in store/'
 
 # An exit code of 1 alone proves nothing: Python ends with it too when a module is missing. So the
@@ -46,6 +50,10 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
 
+# Where there is no compiler these serve; they must give the same answers.
+twins: $(VENV)/.installed-dev
+	SPLITBRAIN_KERNELS=python $(BIN)/pytest -n 2 $(wildcard tests/core tests/checkers tests/test_formats*.py) $(PYTEST_ARGS)
+
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -67,6 +75,15 @@ soak: $(VENV)/.installed-dev
 	    $(BIN)/harness $(SOAK) --nemesis $$nemesis --seed $$seed || exit 1; \
 	  done; \
 	done
+
+sanitize: $(VENV)/.installed-dev
+	PYTHON=$(BIN)/python .ci/sanitize $(PYTEST_ARGS)
+
+wheel: $(VENV)/.installed
+	@PYTHON=$(BIN)/python .ci/wheel dist
+
+installed: $(VENV)/.installed
+	@PYTHON=$(BIN)/python .ci/installed
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache

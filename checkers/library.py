@@ -62,11 +62,14 @@ def assert_linearizable(
     *,
     allow_unknown: bool = False,
     time_limit_s: float = 60.0,
+    memory_limit_bytes: int | None = None,
 ) -> None:
     """Raise ``AssertionError`` with the sentence and the witness unless ``history`` is
     linearizable. What could not be decided is an error too, unless ``allow_unknown``."""
     history = _history(history)
-    verdict = check(history, model, time_limit_s=time_limit_s)
+    verdict = check(
+        history, model, time_limit_s=time_limit_s, memory_limit_bytes=memory_limit_bytes
+    )
     fine = (Validity.VALID, Validity.UNKNOWN) if allow_unknown else (Validity.VALID,)
     if verdict.validity not in fine:
         raise AssertionError("\n".join([verdict.sentence, *_witness(history, verdict)]))

@@ -10,16 +10,21 @@
 
 A process of the history is a thread or a task for as long as its operations have certain outcomes;
 after one that has none it goes on under a new number, as in Jepsen. Operations that overlap within
-one thread or task have processes of their own.
+one thread or task have processes of their own. The processes of a thread or task that is gone are
+taken over by later ones, so that a million short tasks are no million processes.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
-from collections.abc import Hashable
+from collections import deque
 from types import TracebackType
 from typing import Any, Final, Literal, Self
+from weakref import WeakKeyDictionary
+
+import msgspec
 
 from harness.core.history import History
 from harness.core.operation import Event
@@ -27,6 +32,7 @@ from harness.core.operation import Event
 __all__ = ["OpenOperation", "Recorder"]
 
 _UNSET: Final = object()
+_SCALARS: Final = (int, float, str, bool, type(None))
 
 
 class OpenOperation:
@@ -37,12 +43,14 @@ class OpenOperation:
     ``failures``.
     """
 
-    __slots__ = ("_f", "_key", "_outcome", "_process", "_recorder", "_value", "result")
+    __slots__ = ("_f", "_key", "_lane", "_outcome", "_process", "_recorder", "_value", "result")
 
     def __init__(self, recorder: Recorder, f: str, key: Any, value: Any) -> None:
         self.result: Any = _UNSET
-        self._recorder, self._f, self._key, self._value = recorder, f, key, value
+        self._recorder, self._f = recorder, f
+        self._key, self._value = _snapshot(key), _snapshot(value)
         self._outcome: Literal["ok", "fail", "info"] | None = None
+        self._lane: _Lane | None = None
         self._process = -1
 
     def fail(self) -> None:
@@ -54,7 +62,9 @@ class OpenOperation:
         self._outcome = "info"
 
     def __enter__(self) -> Self:
-        self._process = self._recorder._invoke(self._f, self._key, self._value)
+        if self._lane is not None:
+            raise RuntimeError("one operation is recorded once: ask the recorder for another")
+        self._lane, self._process = self._recorder._invoke(self._f, self._key, self._value)
         return self
 
     def __exit__(
@@ -66,10 +76,15 @@ class OpenOperation:
         outcome = self._outcome
         if outcome is None and error is not None:
             outcome = "fail" if isinstance(error, self._recorder.failures) else "info"
-        value = self._value
-        if outcome in (None, "ok") and self.result is not _UNSET:
-            value = self.result
+        value, unsayable = self._value, None
+        if outcome is None and self.result is not _UNSET:
+            try:
+                value = _snapshot(self.result)
+            except TypeError as problem:  # it happened, but what it returned cannot be written
+                outcome, unsayable = "info", problem
+        assert self._lane is not None, "left without having been entered"
         self._recorder._complete(
+            self._lane,
             self._process,
             type=outcome or "ok",
             f=self._f,
@@ -77,6 +92,8 @@ class OpenOperation:
             value=value,
             error=None if error is None else repr(error),
         )
+        if unsayable is not None:
+            raise unsayable
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -88,6 +105,21 @@ class OpenOperation:
         trace: TracebackType | None,
     ) -> None:
         self.__exit__(kind, error, trace)
+
+
+class _Lane:
+    """The processes of one thread or task that have no operation open. When it is gone they are
+    anyone's."""
+
+    __slots__ = ("__weakref__", "_orphans", "free")
+
+    def __init__(self, orphans: deque[int]) -> None:
+        self.free: list[int] = []
+        self._orphans = orphans
+
+    def __del__(self) -> None:
+        # May run at any moment, even while the recorder's lock is held: takes no lock itself.
+        self._orphans.extend(self.free)
 
 
 class Recorder:
@@ -104,12 +136,14 @@ class Recorder:
         self._start = time.monotonic_ns()
         self._latest = -1
         self._processes = 0
-        self._free: dict[Hashable, list[int]] = {}
-        self._owner: dict[int, Hashable] = {}
+        self._orphans: deque[int] = deque()
+        # Keyed by the thread or task itself, not by its number: numbers are given out again.
+        self._lanes: WeakKeyDictionary[object, _Lane] = WeakKeyDictionary()
 
     def operation(self, f: str, key: Any = None, value: Any = None) -> OpenOperation:
         """An operation ``f`` on ``key`` with the argument ``value``, for ``with`` or ``async
-        with``. Values must be what JSON can say, and must not be changed afterwards."""
+        with``. Keys, values and results must be what JSON can say (``TypeError``), and are copied.
+        """
         return OpenOperation(self, f, key, value)
 
     def history(self) -> History:
@@ -118,24 +152,26 @@ class Recorder:
             events = tuple(self._events)
         return History.from_events(events, source="recorder")
 
-    def _invoke(self, f: str, key: Any, value: Any) -> int:
+    def _invoke(self, f: str, key: Any, value: Any) -> tuple[_Lane, int]:
         owner = _current()
         with self._lock:
-            free = self._free.get(owner)
-            if free:
-                process = free.pop()
+            lane = self._lanes.get(owner)
+            if lane is None:
+                lane = self._lanes[owner] = _Lane(self._orphans)
+            if lane.free:
+                process = lane.free.pop()
+            elif self._orphans:
+                process = self._orphans.popleft()
             else:
                 process, self._processes = self._processes, self._processes + 1
-            self._owner[process] = owner
             self._append(process, type="invoke", f=f, key=key, value=value)
-        return process
+        return lane, process
 
-    def _complete(self, process: int, **what: Any) -> None:
+    def _complete(self, lane: _Lane, process: int, **what: Any) -> None:
         with self._lock:
             self._append(process, **what)
-            owner = self._owner.pop(process)
             if what["type"] != "info":
-                self._free.setdefault(owner, []).append(process)
+                lane.free.append(process)
 
     def _append(self, process: int, **what: Any) -> None:
         # Strictly increasing, so that the order of the events is that of their times.
@@ -145,12 +181,18 @@ class Recorder:
         )
 
 
-def _current() -> Hashable:
+def _current() -> object:
     """The task, or else the thread, that is running."""
-    import asyncio
-
+    asyncio = sys.modules.get("asyncio")  # not loaded: no task
     try:
-        task = asyncio.current_task()
+        task = None if asyncio is None else asyncio.current_task()
     except RuntimeError:
         task = None
-    return threading.get_ident() if task is None else id(task)
+    return threading.current_thread() if task is None else task
+
+
+def _snapshot(value: Any) -> Any:
+    """``value`` as JSON values that nobody else can change."""
+    if type(value) in _SCALARS:
+        return value
+    return msgspec.to_builtins(value, str_keys=True, order="deterministic")

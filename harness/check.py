@@ -12,20 +12,23 @@ from time import perf_counter
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from checkers.models import model_named
-from harness import formats
+from harness import __version__, formats
 from harness.analysis import run_checker
 from harness.choices import parse_bytes, parse_seconds
 from harness.core.contracts import CheckContext, Checker
 from harness.core.errors import BadInput, Problem
 from harness.core.history import NEVER, History
+from harness.core.kernels import in_use
 from harness.core.verdict import Anomaly, Verdict
 from harness.formats.jsonl import find_history
 from harness.plan import Plan
 from harness.registry import INSTALLED
+from harness.report import ReportInput, render
 from harness.runner import judge, write_report
-from harness.store import open_run
+from harness.store import open_run, write_whole
 
 __all__ = ["Result", "check_paths", "convert", "require_run", "witness"]
 
@@ -46,8 +49,9 @@ class Result:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """The verdict with the file that it is about, ``procedure`` (which algorithm decided) and
-        ``witness``: the operations of the smallest anomaly, or null."""
+        """The verdict with the file that it is about, ``procedure`` (which algorithm decided),
+        ``kernels`` (``native`` or ``python``: what it ran on) and ``witness``: the operations of
+        the smallest anomaly, or null."""
         shown = self.verdict.all_anomalies()
         best = min(shown, key=lambda anomaly: len(anomaly.operations), default=None)
         verdict = self.verdict.to_json()
@@ -57,6 +61,7 @@ class Result:
             "procedure": ", ".join(_procedures(self.verdict)) or None,
             "witness": None if best is None else witness(self.history, best),
             "seconds": round(self.seconds, 6),
+            "kernels": in_use(),
             **verdict,
         }
 
@@ -64,12 +69,12 @@ class Result:
 def witness(history: History, anomaly: Anomaly) -> list[dict[str, Any]]:
     """The operations that prove ``anomaly``, one object each, in order of invocation. ``return`` is
     null for an operation that never certainly returned; times are in nanoseconds."""
-    rows = {int(index): row for row, index in enumerate(history.index)}
     operations = history.operations
-    place = {int(row): at for at, row in enumerate(operations.invocation)}
+    invoked = history.index[operations.invocation]
+    order = np.argsort(invoked, kind="stable")
+    found = np.searchsorted(invoked, anomaly.operations, sorter=order)
     result = []
-    for index in anomaly.operations:
-        at = place[rows[index]]
+    for index, at in zip(anomaly.operations, order[found].tolist(), strict=True):
         ret = int(operations.ret[at])
         certain = ret != NEVER
         result.append(
@@ -99,6 +104,7 @@ class _Settings:
     checker: Checker
     context: CheckContext
     reanalyse: bool
+    words: tuple[str, ...]
 
 
 def check_paths(
@@ -109,11 +115,17 @@ def check_paths(
     time_limit: str | None = None,
     memory_limit: str | None = None,
     format: str | None = None,
+    report: Path | None = None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Result]:
     """The verdict on each of ``paths``, one after another. Raises :class:`BadInput` for everything
-    wrong with the arguments and the files, before the first verdict."""
+    wrong with the arguments and the files, before the first verdict.
+
+    ``report`` is where the page of the one history is written, once it has been judged.
+    """
+    paths = tuple(paths)
     settings, problems = _settings(model, checker, time_limit, memory_limit)
+    problems += _report_problems(paths, report)
     subjects = []
     for path in paths if _known(format, problems) else ():
         try:
@@ -122,7 +134,24 @@ def check_paths(
             problems += error.problems
     if problems or settings is None:
         raise BadInput(problems)
-    return (_check(subject, settings) for subject in subjects)
+    return (_check(subject, settings, report) for subject in subjects)
+
+
+def _report_problems(paths: Sequence[Path], report: Path | None) -> list[Problem]:
+    """What would only come out when the page is to be written, after all the checking."""
+    if report is None:
+        return []
+    problems = []
+    if len(paths) != 1:
+        needed = "one history for --report"
+        problems.append(Problem(f"{len(paths)} histories", needed, "name one"))
+    if report.is_dir() or not report.parent.is_dir():
+        problems.append(
+            Problem(f"--report {report}", "a file in a directory that exists", "name another")
+        )
+    if any(report.resolve() == path.resolve() for path in paths):
+        problems.append(Problem(f"--report {report}", "another file than the history", "rename it"))
+    return problems
 
 
 def convert(paths: Sequence[Path], target: str, output: Path, *, format: str | None = None) -> None:
@@ -180,7 +209,7 @@ def _read(path: Path, format: str | None, warn: Callable[[str], None]) -> _Subje
     return _Subject(path=path, history=history, plan=plan)
 
 
-def _check(subject: _Subject, settings: _Settings) -> Result:
+def _check(subject: _Subject, settings: _Settings, report: Path | None) -> Result:
     start = perf_counter()
     if subject.plan is not None and settings.reanalyse:
         run = open_run(subject.path)
@@ -189,7 +218,30 @@ def _check(subject: _Subject, settings: _Settings) -> Result:
     else:
         verdict = run_checker(settings.checker, subject.history, settings.context)
     seconds = perf_counter() - start
+    if report is not None:
+        write_whole(report, _page(subject, settings, verdict, seconds).encode())
     return Result(path=subject.path, verdict=verdict, history=subject.history, seconds=seconds)
+
+
+def _page(subject: _Subject, settings: _Settings, verdict: Verdict, seconds: float) -> str:
+    """The report of one history, whether or not it is that of a run."""
+    if subject.plan is not None:
+        run = open_run(subject.path)
+        return render(
+            ReportInput(
+                plan=run.plan(), history=subject.history, verdict=verdict, faults=run.faults()
+            )
+        )
+    checked: dict[str, Any] = {
+        "history": subject.path.name,
+        "model": settings.context.model,
+        "procedure": ", ".join(_procedures(verdict)) or None,
+        "checked in": f"{seconds:.3g} s",
+        "kernels": in_use(),
+        "command": ("harness", "check", str(subject.path), *settings.words),
+        "version": __version__,
+    }
+    return render(ReportInput(plan=checked, history=subject.history, verdict=verdict, bare=True))
 
 
 def _read_plan(path: Path) -> Plan:
@@ -232,5 +284,11 @@ def _settings(
     context = CheckContext(
         model=model or _MODEL, time_limit_s=limit_s, memory_limit_bytes=limit_bytes
     )
-    reanalyse = model is None and checker is None
-    return _Settings(checker=loaded, context=context, reanalyse=reanalyse), []
+    given = {"--model": model, "--checker": checker, "--time-limit": time_limit}
+    settings = _Settings(
+        checker=loaded,
+        context=context,
+        reanalyse=model is None and checker is None,
+        words=tuple(word for name, text in given.items() if text for word in (name, text)),
+    )
+    return settings, []

@@ -224,12 +224,19 @@ def _show_run(console: Console, directory: Path, verdict: Any) -> None:
 @click.option("--format", metavar="NAME", help="The format of the files.  [default: guessed]")
 @click.option("--convert", metavar="NAME", help="Check nothing, but write this format to --output.")
 @click.option("--output", metavar="FILE", type=click.Path(path_type=Path))
+@click.option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the page of one history: the verdict, and the proof on a timeline.",
+)
 @_json
 @_debug
 def check(
     paths: tuple[Path, ...],
     convert: str | None,
     output: Path | None,
+    report: Path | None,
     as_json: bool,
     **texts: str | None,
 ) -> int:
@@ -237,7 +244,10 @@ def check(
 
     Formats are splitbrain (our own history.jsonl), jepsen-edn, etcd-log and porcupine-kv. A run is
     analysed again as its test did it, and its verdict and report are written anew; a file, or a run
-    with --model or --checker, is checked with one checker and nothing is written.
+    with --model or --checker, is checked with one checker, and nothing is written but --report.
+
+    Of several, all are read before the first is checked. The exit code is that of the worst:
+    invalid, then unknown, then valid.
     """
     from harness.check import check_paths
     from harness.check import convert as convert_history
@@ -245,6 +255,8 @@ def check(
 
     if (convert is None) != (output is None):
         raise click.UsageError("Found one of --convert and --output; needed both, or neither.")
+    if convert is not None and report is not None:
+        raise click.UsageError("Found --convert and --report; needed at most one of them.")
     if convert is not None and output is not None:
         convert_history(paths, convert, output, format=texts["format"])
         return 0
@@ -252,6 +264,7 @@ def check(
     results = check_paths(
         paths,
         **texts,
+        report=report,
         warn=lambda text: console.print(f"note {text}", style="yellow", markup=False),
     )
     found = []
@@ -262,6 +275,8 @@ def check(
         if as_json:
             click.echo(json.dumps(result.to_json()))
         found.append(result.verdict.validity)
+    if report is not None:
+        console.print(f"\nreport  {report}", markup=False, highlight=False, soft_wrap=True)
     return max(found, key=_severity).exit_code
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import platform
 import re
 from dataclasses import asdict, dataclass
@@ -9,6 +11,7 @@ from importlib import metadata
 from typing import Any
 
 from harness.core.contracts import Cluster, Substrate
+from harness.core.kernels import EXTENSION, VARIABLE, in_use
 from harness.registry import INSTALLED, Registry
 
 __all__ = ["DISTRIBUTION", "Finding", "examine"]
@@ -32,12 +35,38 @@ class Finding:
 
 def examine(registry: Registry = INSTALLED) -> tuple[Finding, ...]:
     """Everything about this machine that decides which tests it can run."""
-    return (_python(), *_packages(), *_substrates(registry), *_clusters(registry))
+    return (_python(), _kernels(), *_packages(), *_substrates(registry), *_clusters(registry))
 
 
 def _python() -> Finding:
     text = f"{platform.python_implementation()} {platform.python_version()}, {platform.platform()}"
     return Finding(area="python", name="python", available=True, found=text)
+
+
+def _kernels() -> Finding:
+    """Which kernels serve. Those in plain Python give the same answers, only later."""
+    if in_use() == "native":
+        return Finding(area="kernels", name="native", available=True, found="native is in use")
+    if os.environ.get(VARIABLE) == "python":
+        why, remedy = f"{VARIABLE}=python asks for it", f"unset {VARIABLE}"
+    else:
+        why, remedy = _why_not_native()
+    found = f"python is in use, with the same answers, more slowly: {why}"
+    return Finding(area="kernels", name="native", available=False, found=found, remedy=remedy)
+
+
+def _why_not_native() -> tuple[str, str]:
+    try:
+        importlib.import_module(EXTENSION)
+    except ModuleNotFoundError:
+        return (
+            "the extension was not built when splitbrain was installed",
+            "install a C++ compiler and Python's headers (Debian: apt-get install g++ "
+            "python3-dev), then splitbrain once more",
+        )
+    except ImportError as error:
+        return f"the extension cannot be loaded: {error}", "install splitbrain once more"
+    return "the extension was built after this process had begun", "begin anew"
 
 
 def _packages() -> list[Finding]:

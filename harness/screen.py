@@ -21,6 +21,7 @@ from harness.core.verdict import Anomaly, Validity, Verdict
 from harness.doctor import Finding
 from harness.heal import HealReport
 from harness.registry import Entry, Group
+from harness.report.clock import Clock, clock_of
 
 __all__ = [
     "print_entries",
@@ -66,8 +67,9 @@ def _print_witness(console: Console, anomaly: Anomaly, history: History) -> None
     for name in ("process", "node"):
         table.add_column(name)
     table.add_column("what", overflow="fold")
+    clock = clock_of(history)
     for index in anomaly.operations[:_WITNESS_MAX]:
-        table.add_row(*_operation_cells(index, history))
+        table.add_row(*_operation_cells(index, history, clock))
     console.print()
     console.print(f"[bold]{escape(title)}[/]", highlight=False)
     console.print(table, highlight=False)
@@ -76,7 +78,7 @@ def _print_witness(console: Console, anomaly: Anomaly, history: History) -> None
         console.print(f"[dim]and {left} more operations, in the report[/]")
 
 
-def _operation_cells(index: int, history: History) -> tuple[str, ...]:
+def _operation_cells(index: int, history: History, clock: Clock) -> tuple[str, ...]:
     rows = np.flatnonzero(history.index == index)
     if not len(rows):
         return (str(index), "", "", "", "", "(not in the history)")
@@ -87,8 +89,8 @@ def _operation_cells(index: int, history: History) -> tuple[str, ...]:
     completion = history.event(after) if after >= 0 else None
     return (
         str(index),
-        _seconds(invocation.time),
-        _seconds(completion.time) if completion and completion.type != "info" else "?",
+        clock.instant(invocation.time),
+        clock.instant(completion.time) if completion and completion.type != "info" else "?",
         str(invocation.process),
         escape(invocation.node or "-"),
         escape(_what(invocation, completion)),
@@ -110,10 +112,6 @@ def _what(invocation: Event, completion: Event | None) -> str:
 
 def _value(value: Any) -> str:
     return "nil" if value is None else str(value)
-
-
-def _seconds(time_ns: int) -> str:
-    return f"{time_ns / 1e9:.6f} s"
 
 
 def print_repeat(

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from harness.core.fault import Fault, FaultInterval
+from harness.core.kernels import in_use
 from harness.core.operation import Event
 from harness.core.verdict import Verdict
 from harness.plan import Plan
@@ -136,7 +137,8 @@ class Run:
         return Verdict.from_json(msgspec.json.decode(self.verdict_path.read_bytes()))
 
     def write_verdict(self, verdict: Verdict) -> None:
-        text = msgspec.json.format(_encode(verdict.to_json()), indent=2)
+        found = {**verdict.to_json(), "kernels": in_use()}
+        text = msgspec.json.format(_encode(found), indent=2)
         write_whole(self.verdict_path, text + b"\n")
 
     def write_report(self, html: str) -> None:

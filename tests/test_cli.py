@@ -21,6 +21,7 @@ from harness import cli as cli_module
 from harness.check import require_run
 from harness.cli import cli
 from harness.core.errors import BadInput, HarnessError
+from harness.core.kernels import in_use
 from harness.heal import HealReport
 from harness.ledger import FileLedger
 
@@ -149,6 +150,99 @@ def test_of_several_histories_the_worst_decides(tmp_path: Path) -> None:
     assert all(row["procedure"] == "zones" and row["seconds"] > 0 for row in rows)
 
 
+def test_a_bad_history_among_several_stops_all(tmp_path: Path) -> None:
+    """Nothing is judged, nothing is written, and every problem is said."""
+    (tmp_path / "good").write_text(FINE)
+    (tmp_path / "torn").write_text(FINE[:-20])
+    (tmp_path / "odd").write_text("neither one nor the other")
+    paths = [str(tmp_path / name) for name in ("good", "torn", "odd", "none")]
+    result = harness_("check", *paths, "--json")
+    assert result.exit_code == 254
+    assert result.stdout == ""
+    for word in ("torn:6", "odd: no known format", "none"):
+        assert word in result.stderr, word
+    page = tmp_path / "page.html"
+    assert harness_("check", paths[1], "--report", str(page)).exit_code == 254
+    assert not page.exists()
+
+
+def test_a_history_gets_a_page(tmp_path: Path) -> None:
+    """Also without a run around it; with the command that checks it again."""
+    history, page = tmp_path / "h.jsonl", tmp_path / "page.html"
+    history.write_text(STALE)
+    result = harness_("check", str(history), "--model", "register", "--report", str(page))
+    assert result.exit_code == 1
+    assert f"report  {page}" in result.output
+    text = page.read_text()
+    assert "INVALID" in text
+    assert f"harness check {history} --model register" in text
+    assert "No logs were kept" not in text
+    page.unlink()
+    history.write_text(FINE)
+    assert harness_("check", str(history), "--report", str(page), "--json").exit_code == 0
+    assert "VALID" in page.read_text()
+
+
+def test_a_run_checked_with_another_model_gets_a_page_of_its_own(
+    run: tuple[Path, Result], tmp_path: Path
+) -> None:
+    """With its faults; what lies in the run stays as it was."""
+    directory, _ = run
+    before = (directory / "verdict.json").read_text()
+    page = tmp_path / "page.html"
+    harness_("check", str(directory), "--model", "register", "--report", str(page))
+    assert "partition" in page.read_text()
+    assert (directory / "verdict.json").read_text() == before
+
+
+def test_what_is_wrong_with_a_report_comes_first(tmp_path: Path) -> None:
+    """Before anything is checked: one history, a place to write, and not the history itself."""
+    history = tmp_path / "h.jsonl"
+    history.write_text(FINE)
+    for words, text in [
+        ((str(history), str(history), "--report", str(tmp_path / "r")), "one history"),
+        ((str(history), "--report", str(tmp_path / "no" / "r")), "directory that exists"),
+        ((str(history), "--report", str(tmp_path)), "directory that exists"),
+        ((str(history), "--report", str(history)), "another file than the history"),
+        (
+            (str(history), "--report", "r", "--convert", "jepsen-edn", "--output", "o"),
+            "at most one",
+        ),
+    ]:
+        result = harness_("check", *words)
+        assert result.exit_code == 254, words
+        assert text in " ".join(result.output.split()), words
+    assert history.read_text() == FINE
+    assert [path.name for path in tmp_path.iterdir()] == ["h.jsonl"]
+
+
+@pytest.mark.parametrize("wanted", ["", "python"])
+def test_the_kernels_that_served_are_named(tmp_path: Path, wanted: str) -> None:
+    """In the verdict of a file, and by the doctor, who says what to do about it."""
+    path = tmp_path / "h.jsonl"
+    path.write_text(FINE)
+    environment = {**os.environ, "SPLITBRAIN_KERNELS": wanted}
+    command = [sys.executable, "-m", "harness"]
+
+    def said(*words: str) -> Any:
+        run = subprocess.run(
+            [*command, *words], env=environment, capture_output=True, text=True, check=True
+        )
+        return json.loads(run.stdout)
+
+    kernels = said("check", str(path), "--json")["kernels"]
+    assert kernels == (wanted or in_use())
+    (finding,) = [row for row in said("doctor", "--json") if row["area"] == "kernels"]
+    assert f"{kernels} is in use" in finding["found"]
+    assert finding["available"] == (kernels == "native")
+    assert bool(finding["remedy"]) != finding["available"]
+
+
+def test_a_run_names_its_kernels(run: tuple[Path, Result]) -> None:
+    verdict = json.loads((run[0] / "verdict.json").read_text())
+    assert verdict["kernels"] == in_use()
+
+
 def test_all_problems_of_a_check_come_at_once(tmp_path: Path) -> None:
     """Arguments and files are all looked at before anything is refused."""
     result = harness_(
@@ -240,7 +334,9 @@ def test_list_shows_everything_with_its_options() -> None:
 def test_doctor_prints_json() -> None:
     """The findings are data too."""
     findings = json.loads(harness_("doctor", "--json").stdout)
-    assert {"substrates", "clusters", "packages", "python"} == {row["area"] for row in findings}
+    assert {"substrates", "clusters", "packages", "python", "kernels"} == {
+        row["area"] for row in findings
+    }
     assert "simulated" in harness_("doctor").output
 
 

@@ -18,7 +18,7 @@ from checkers.linearizable.registers import Ints, ranks
 from harness.core.history import NEVER, History
 from harness.core.operation import Type
 
-__all__ = ["Answer", "Calls", "Procedure", "Proof", "Violation", "Words", "columns"]
+__all__ = ["Answer", "Calls", "Procedure", "Proof", "Violation", "Words", "columns", "moment"]
 
 _COLUMNS = ("row", "key", "f", "argument", "result", "call", "ret")
 
@@ -105,13 +105,13 @@ class Words:
         return f"process {int(self.history.operations.process[self.calls.row[position]])}"
 
     def called(self, position: int) -> str:
-        """When it was called, in milliseconds."""
-        return _ms(int(self.history.operations.call[self.calls.row[position]]))
+        """When it was called."""
+        return moment(self.history, int(self.history.operations.call[self.calls.row[position]]))
 
     def returned(self, position: int) -> str:
-        """When it returned, in milliseconds."""
+        """When it returned."""
         ret = int(self.history.operations.ret[self.calls.row[position]])
-        return "no certain end" if ret == NEVER else _ms(ret)
+        return "no certain end" if ret == NEVER else moment(self.history, ret)
 
     def argument(self, position: int) -> str:
         """The argument, as it stands in a history."""
@@ -151,5 +151,6 @@ def columns(history: History) -> Calls:
     )
 
 
-def _ms(time_ns: int) -> str:
-    return f"{time_ns / 1e6:,.3f} ms"
+def moment(history: History, time_ns: int) -> str:
+    """A time in words: in milliseconds, or as the event's position where there are no times."""
+    return f"event {time_ns:,}" if history.ordinal else f"{time_ns / 1e6:,.3f} ms"

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from checkers.linearizable.calls import moment
 from checkers.linearizable.registers import CAS, MISMATCH, NOTHING, READ, WRITE, Registers
 from harness.core.history import NEVER, History
 from harness.core.operation import Type
@@ -54,6 +55,9 @@ class _Case:
 
     def show(self, code: int) -> str:
         return show(self.registers.values[code])
+
+    def at(self, time_ns: int) -> str:
+        return moment(self.history, time_ns)
 
     def old(self, code: int) -> str:
         """An old value, in words."""
@@ -132,7 +136,7 @@ def _thin_air(case: _Case) -> Finding | None:
             source = _act(case.history, registers, int(sources[0]))
             sentence = (
                 f"{seen}, before it was first written "
-                f"(by process {source.process}, from {_ms(source.call_ns)})."
+                f"(by process {source.process}, from {case.at(source.call_ns)})."
             )
             return "read from the future", sentence
         if not len(sources) and _failed(case, act.before):
@@ -220,7 +224,7 @@ def _inversion(case: _Case, early: _Act, late: _Act) -> str:
     who = (
         "then"
         if early.process == late.process
-        else f"then process {late.process} (which began later, at {_ms(late.call_ns)})"
+        else f"then process {late.process} (which began later, at {case.at(late.call_ns)})"
     )
     verb = "read" if late.kind == READ else f"replaced (by {case.show(late.after)})"
     seen = f"process {early.process} read {case.show(early.before)}"
@@ -233,10 +237,10 @@ def _overwritten(case: _Case, write: _Act, late: _Act) -> Finding:
     assert write.ret_ns is not None
     new, old = case.show(write.after), late.before
     was = "write of" if write.kind == WRITE else f"compare-and-set of {case.show(write.before)} to"
-    done = f"the {was} {new} by process {write.process} was acknowledged at {_ms(write.ret_ns)}"
+    done = f"the {was} {new} by process {write.process} was acknowledged at {case.at(write.ret_ns)}"
     what = "read" if late.kind == READ else "compare-and-set"
     verb = "returned" if late.kind == READ else "found"
-    when = f"a {what} by process {late.process} that began afterwards (at {_ms(late.call_ns)})"
+    when = f"a {what} by process {late.process} that began afterwards (at {case.at(late.call_ns)})"
     if not (case.registers.before == write.after).any():
         sentence = f"{done} but never seen: {when} {verb} {case.old(old)}."
         return "lost write", sentence
@@ -293,9 +297,5 @@ def _line(act: _Act, case: _Case) -> str:
         CAS: lambda: f"replaced {case.show(act.before)} by {case.show(act.after)}",
         MISMATCH: lambda: f"found something other than {case.show(act.absent)}",
     }[act.kind]()
-    end = "no certain end" if act.ret_ns is None else _ms(act.ret_ns)
-    return f"process {act.process} {what} ({_ms(act.call_ns)} to {end})"
-
-
-def _ms(time_ns: int) -> str:
-    return f"{time_ns / 1e6:,.3f} ms"
+    end = "no certain end" if act.ret_ns is None else case.at(act.ret_ns)
+    return f"process {act.process} {what} ({case.at(act.call_ns)} to {end})"

@@ -203,6 +203,12 @@ class History:
         return self.functions.index(name) if name in self.functions else -1
 
     @cached_property
+    def ordinal(self) -> bool:
+        """Whether the times are only the positions of the events: readers give these where a file
+        has no times, and what took how long cannot be said."""
+        return bool(np.array_equal(self.time, np.arange(len(self))))
+
+    @cached_property
     def operations(self) -> Operations:
         """The client operations, paired. O(n log n), computed once."""
         invocation, completion = self._pairs

@@ -13,13 +13,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.report.charts import charts, embed
+from harness.report.clock import clock_of
 from harness.report.data import ReportInput
 from harness.report.faults import FaultView, fault_views
 from harness.report.summary import (
@@ -45,21 +48,25 @@ def render(run: ReportInput) -> str:
     """The page of ``run``: HTML text, about 5 MB (nearly all of it Plotly)."""
     faults = fault_views(run.faults, plan_nodes(run.plan, run.history))
     anomalies = run.verdict.all_anomalies()
-    plotly = _plotly() if len(run.history.operations) else Markup("")
+    # Without times there is no latency, and no chart to show it.
+    charted = len(run.history.operations) and not clock_of(run.history).ordinal
+    plotly = _plotly() if charted else Markup("")
     script = _asset("report.js")
     page = _environment().get_template("page.html")
     return clean(
         page.render(
+            bare=run.bare,
             headline=headline(run.verdict),
             facts=facts(run.plan, run.history),
-            anomalies=anomaly_views(run.history, anomalies, faults),
+            anomalies=anomaly_views(run.history, anomalies, faults, first=run.verdict.sentence),
             anomalies_count=len(anomalies),
+            timeless=bool(len(run.history.operations)) and not charted,
             chart=_chart(run, faults) if plotly else None,
             measures=[(name, part_tables(run.verdict, name)) for name in _MEASURES],
             faults=faults[:_FAULTS_MAX],
             faults_count=len(faults),
             command=command(run.plan),
-            plan=tabulate({key: v for key, v in run.plan.items() if key != "command"}),
+            plan=() if run.bare else tabulate(_without_command(run.plan)),
             version=run.plan.get("version"),
             logs=logs(run.logs),
             checkers=checker_views(run.verdict, shown_elsewhere=_MEASURES),
@@ -69,6 +76,10 @@ def render(run: ReportInput) -> str:
             hashes=" ".join(_hash(source) for source in (script, plotly) if source),
         )
     )
+
+
+def _without_command(plan: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in plan.items() if key != "command"}
 
 
 def _chart(run: ReportInput, faults: tuple[FaultView, ...]) -> dict[str, object]:

@@ -63,14 +63,20 @@ class Axis:
         part = (time - self.points[here]) / (self.points[here + 1] - self.points[here])
         return self.positions[here] + part * (self.positions[here + 1] - self.positions[here])
 
-    def ticks(self) -> tuple[Tick, ...]:
-        """As many points as have room for their time, from the left; all in one unit."""
+    def ticks(self, *, ordinal: bool = False) -> tuple[Tick, ...]:
+        """As many points as have room for their time, from the left; all in one unit. The times of
+        an ``ordinal`` axis are positions of events."""
         half = _TICK_PX_MIN / 2
         middles = [max(half, min(x, self.width - half)) for x in self.positions]
         chosen: list[int] = []
         for number, middle in enumerate(middles):
             if not chosen or middle - middles[chosen[-1]] >= _TICK_PX_MIN:
                 chosen.append(number)
+        if ordinal:
+            return tuple(
+                Tick(self.positions[number], middles[number], f"event {self.points[number]:,}")
+                for number in chosen
+            )
         unit_ns, unit = (1_000_000, "ms") if self.points[-1] < 1_000_000_000 else (10**9, "s")
         digits = _digits([self.points[number] for number in chosen], unit_ns)
         return tuple(

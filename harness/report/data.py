@@ -24,7 +24,8 @@ class ReportInput:
     ``plan`` is the content of ``plan.json``: whatever is there is shown, and no key is required.
     The report knows ``cluster``, ``workload``, ``nemeses``, ``substrate``, ``seed``, ``nodes``,
     ``command`` (the exact command that repeats the run), ``version`` and ``started``. ``logs`` are
-    paths of node logs, relative to the folder in which the page will lie.
+    paths of node logs, relative to the folder in which the page will lie. ``bare`` is a history
+    that no run of ours stands behind: nothing is said of faults, logs and measures then.
     """
 
     plan: Mapping[str, Any]
@@ -32,3 +33,4 @@ class ReportInput:
     verdict: Verdict
     faults: tuple[FaultInterval, ...] = ()
     logs: tuple[str, ...] = ()
+    bare: bool = False

@@ -38,6 +38,19 @@
   }
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") tip.hidden = true; });
 
+  // --- a timeline wider than its frame begins at its end, where no order can go on ---
+  const toEnd = () => {
+    for (const frame of document.querySelectorAll(".timeline .scroll")) {
+      const bars = frame.querySelectorAll(".operation");
+      const last = bars[bars.length - 1].querySelector(".bar").getBoundingClientRect();
+      const left = last.left - frame.getBoundingClientRect().left + frame.scrollLeft;
+      frame.scrollLeft = Math.min(left - 8, left + last.width + 24 - frame.clientWidth);
+      frame.parentElement.classList.toggle("wide", frame.scrollWidth > frame.clientWidth);
+    }
+  };
+  toEnd();
+  for (const element of document.querySelectorAll("details.anomaly")) element.addEventListener("toggle", toEnd, { once: true });
+
   // --- copy button ---
   const selectAndCopy = (source) => {
     const selection = getSelection();

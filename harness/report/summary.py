@@ -13,6 +13,7 @@ import numpy as np
 from harness.core.history import History
 from harness.core.operation import Type
 from harness.core.verdict import Validity, Verdict
+from harness.report.clock import clock_of
 from harness.report.tables import Table, tabulate
 from harness.report.words import clean, duration, shorten, show
 
@@ -41,6 +42,11 @@ _FACTS = (
     ("nemeses", "Nemeses"),
     ("substrate", "Substrate"),
     ("seed", "Seed"),
+    ("history", "History"),
+    ("model", "Model"),
+    ("procedure", "Procedure"),
+    ("checked in", "Checked in"),
+    ("kernels", "Kernels"),
 )
 _TIMES = frozenset({"start_ns", "end_ns"})
 _OUTCOMES = ((Type.OK, "ok"), (Type.FAIL, "failed"), (Type.INFO, "indeterminate"))
@@ -97,6 +103,8 @@ def facts(plan: Mapping[str, Any], history: History) -> tuple[tuple[str, str], .
         f"{int(np.count_nonzero(outcomes == kind)):,} {word}" for kind, word in _OUTCOMES
     )
     length = duration(int(history.time[-1])) if len(history) else "nothing recorded"
+    if len(history) and clock_of(history).ordinal:
+        length = "not recorded: only the order of the events is known"
     return (
         *planned,
         ("Duration", length),

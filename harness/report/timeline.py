@@ -34,13 +34,15 @@ _FAULT_CHARACTERS_MAX = 70
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """An operation's bar; ``open`` when it has no certain end."""
+    """An operation's bar; ``open`` when it has no certain end. ``proof``: it is part of the
+    witness, and not only of the window around it."""
 
     x: float
     y: float
     width: float
     height: float
     open: bool
+    proof: bool
     operation: WitnessOperation
 
 
@@ -80,8 +82,18 @@ class Timeline:
     breaks: tuple[float, ...]
 
 
-def lay_out(operations: Sequence[WitnessOperation], faults: Sequence[FaultView]) -> Timeline:
-    """The timeline of ``operations`` (at least one), with the faults in force meanwhile."""
+def lay_out(
+    operations: Sequence[WitnessOperation],
+    faults: Sequence[FaultView],
+    *,
+    context: Sequence[WitnessOperation] = (),
+    ordinal: bool = False,
+) -> Timeline:
+    """The timeline of ``operations`` (at least one), with the faults in force meanwhile.
+    ``context`` are other operations of the window. Where it is ``ordinal``, times are positions of
+    events."""
+    proof = {operation.index for operation in operations}
+    operations = (*operations, *context)
     spans = [Span(op.start_ns, op.end_ns, _text_px(op.label)) for op in operations]
     shown = _overlapping(spans, faults)
     edges = [edge for fault in shown for edge in (fault.start_ns, fault.end_ns) if edge is not None]
@@ -97,9 +109,11 @@ def lay_out(operations: Sequence[WitnessOperation], faults: Sequence[FaultView])
         lanes_top=top,
         lanes_bottom=bottom,
         lanes=tuple(_lane(process, middles[process], operations) for process in processes),
-        bars=tuple(_bar(operation, axis, middles[operation.process]) for operation in operations),
+        bars=tuple(
+            _bar(one, axis, middles[one.process], proof=one.index in proof) for one in operations
+        ),
         bands=bands,
-        ticks=axis.ticks(),
+        ticks=axis.ticks(ordinal=ordinal),
         breaks=axis.breaks,
     )
 
@@ -113,7 +127,7 @@ def _lane(process: int, middle: float, operations: Sequence[WitnessOperation]) -
     return Lane(process=process, nodes=shorten(", ".join(nodes), 16), y=middle)
 
 
-def _bar(operation: WitnessOperation, axis: Axis, middle: float) -> Bar:
+def _bar(operation: WitnessOperation, axis: Axis, middle: float, *, proof: bool) -> Bar:
     start = axis.x(operation.start_ns)
     end = axis.width if operation.end_ns is None else axis.x(operation.end_ns)
     return Bar(
@@ -122,6 +136,7 @@ def _bar(operation: WitnessOperation, axis: Axis, middle: float) -> Bar:
         width=max(end - start, 3.0),
         height=_BAR_PX,
         open=operation.end_ns is None,
+        proof=proof,
         operation=operation,
     )
 

@@ -6,19 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from harness.core.history import History
+from harness.core.history import NEVER, History
 from harness.core.operation import Type
 from harness.core.verdict import Anomaly
+from harness.report.clock import Clock, clock_of
 from harness.report.faults import FaultView
 from harness.report.tables import Table, tabulate
 from harness.report.timeline import Timeline, lay_out
 from harness.report.words import OUTCOMES, clean, duration, label, sentence, shorten, show
 
-__all__ = ["AnomalyView", "WitnessOperation", "anomaly_views", "look_up"]
+__all__ = ["AnomalyView", "WitnessOperation", "anomaly_views", "look_up", "window"]
+
+Ints = NDArray[np.int64]
 
 _ANOMALIES_MAX = 25
 _TIMELINE_OPERATIONS_MAX = 40
+_CONTEXT_OPERATIONS_MAX = 12
 _TABLE_OPERATIONS_MAX = 100
 
 
@@ -41,14 +46,15 @@ class WitnessOperation:
     result: str
     key: str
     error: str
+    clock: Clock
 
     @property
     def start(self) -> str:
-        return f"{self.start_ns / 1e9:.6f} s"
+        return self.clock.instant(self.start_ns)
 
     @property
     def took(self) -> str:
-        return "open" if self.end_ns is None else duration(self.end_ns - self.start_ns)
+        return "open" if self.end_ns is None else self.clock.length(self.end_ns - self.start_ns)
 
     @property
     def details(self) -> tuple[tuple[str, str], ...]:
@@ -56,7 +62,7 @@ class WitnessOperation:
         end = (
             f"never certainly{self.given_up and f' (given up after {self.given_up})'}"
             if self.end_ns is None
-            else f"{self.end_ns / 1e9:.6f} s (after {self.took})"
+            else self.clock.instant(self.end_ns) + (self.took and f" (after {self.took})")
         )
         rows = (
             ("operation", self.label),
@@ -83,7 +89,9 @@ _OUTCOME_WORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnomalyView:
-    """One anomaly, ready to be shown. ``missing`` are witness indices that the history lacks."""
+    """One anomaly, ready to be shown. ``missing`` are witness indices that the history lacks;
+    ``others_count`` operations on the same key were under way in the window besides the witness.
+    """
 
     name: str
     sentence: str
@@ -91,25 +99,39 @@ class AnomalyView:
     operations: tuple[WitnessOperation, ...]
     operations_count: int
     missing: tuple[int, ...]
+    others_count: int
+    timed: bool
+    with_nodes: bool
     timeline: Timeline | None
     faults_sentence: str
     details: tuple[Table, ...]
 
 
 def anomaly_views(
-    history: History, anomalies: Sequence[Anomaly], faults: Sequence[FaultView]
+    history: History, anomalies: Sequence[Anomaly], faults: Sequence[FaultView], *, first: str = ""
 ) -> tuple[AnomalyView, ...]:
-    """The first anomalies (a page has room for 25), in their order."""
-    return tuple(_view(history, anomaly, faults) for anomaly in anomalies[:_ANOMALIES_MAX])
+    """The first anomalies (a page has room for 25), in their order, except that those whose
+    sentence is ``first`` come before all others."""
+    ordered = sorted(anomalies, key=lambda anomaly: anomaly.sentence != first)
+    clock = clock_of(history)
+    return tuple(_view(history, anomaly, faults, clock) for anomaly in ordered[:_ANOMALIES_MAX])
 
 
-def _view(history: History, anomaly: Anomaly, faults: Sequence[FaultView]) -> AnomalyView:
+def _view(
+    history: History, anomaly: Anomaly, faults: Sequence[FaultView], clock: Clock
+) -> AnomalyView:
     rows, missing = look_up(history, anomaly.operations)
-    keys = {int(history.operations.key[row]) for row in rows}
-    operations = tuple(
-        _operation(history, row, with_key=len(keys) > 1) for row in rows[:_TABLE_OPERATIONS_MAX]
-    )
-    drawn = operations[:_TIMELINE_OPERATIONS_MAX]
+    with_key = len({int(history.operations.key[row]) for row in rows}) > 1
+
+    def operation(row: int) -> WitnessOperation:
+        return _operation(history, row, clock, with_key=with_key)
+
+    # The last ones: that is where no order can go on.
+    operations = tuple(operation(row) for row in rows[-_TABLE_OPERATIONS_MAX:])
+    drawn = operations[-_TIMELINE_OPERATIONS_MAX:]
+    around = window(history, rows) if rows else np.arange(0)
+    room = min(_CONTEXT_OPERATIONS_MAX, _TIMELINE_OPERATIONS_MAX - len(drawn))
+    context = tuple(operation(row) for row in sorted(around[:room].tolist()))
     return AnomalyView(
         name=shorten(clean(anomaly.name)),
         sentence=clean(anomaly.sentence),
@@ -117,10 +139,41 @@ def _view(history: History, anomaly: Anomaly, faults: Sequence[FaultView]) -> An
         operations=operations,
         operations_count=len(rows),
         missing=missing,
-        timeline=lay_out(drawn, faults) if drawn else None,
+        others_count=len(around),
+        timed=not clock.ordinal,
+        with_nodes=any(one.node for one in operations),
+        timeline=(
+            lay_out(drawn, faults, context=context, ordinal=clock.ordinal) if drawn else None
+        ),
         faults_sentence=_faults_sentence(drawn, faults),
         details=tabulate(anomaly.details),
     )
+
+
+def window(history: History, rows: Sequence[int]) -> Ints:
+    """Positions of the other operations that were under way on the same objects between the first
+    call and the last return of those at ``rows``: ``int64[n]``, those first that overlap with one
+    of the witness, then by their distance from the last of it. Failed ones and those that began
+    long before are left out."""
+    operations = history.operations
+    witness = np.array(rows, dtype=np.int64)
+    call, ret = operations.call[witness], operations.ret[witness]
+    # What has no certain end counts as long as nothing is known of it: at its call.
+    end = np.where(ret == NEVER, call, ret)
+    start, stop = int(call.min()), int(end.max())
+    others = np.isin(operations.key, operations.key[witness]) & (operations.outcome != Type.FAIL)
+    others[witness] = False
+    ends = np.where(operations.ret == NEVER, operations.call, operations.ret)
+    others &= (operations.call <= stop) & (ends >= start)
+    others &= operations.call >= start - (stop - start)
+    found = np.flatnonzero(others)
+    overlapping = np.zeros(len(found), dtype=bool)
+    for one, until in zip(call.tolist(), end.tolist(), strict=True):
+        overlapping |= (operations.call[found] <= until) & (ends[found] >= one)
+    last = int(np.argmax(end))
+    distance = np.maximum(call[last] - ends[found], operations.call[found] - end[last])
+    order = np.lexsort((found, np.maximum(distance, 0), ~overlapping))
+    return found[order]
 
 
 def look_up(history: History, indices: Sequence[int]) -> tuple[list[int], tuple[int, ...]]:
@@ -139,7 +192,7 @@ def look_up(history: History, indices: Sequence[int]) -> tuple[list[int], tuple[
     return sorted(found), tuple(missing)
 
 
-def _operation(history: History, row: int, *, with_key: bool) -> WitnessOperation:
+def _operation(history: History, row: int, clock: Clock, *, with_key: bool) -> WitnessOperation:
     operations = history.operations
     outcome = int(operations.outcome[row])
     completion = int(operations.completion[row])
@@ -164,18 +217,19 @@ def _operation(history: History, row: int, *, with_key: bool) -> WitnessOperatio
             process=int(operations.process[row]),
             node=None if node is None else clean(node),
             key=key,
-            took_ns=took,
+            took_ns=None if clock.ordinal else took,
             error=error,
             **shown,
         ),
         outcome=OUTCOMES[outcome],
         start_ns=start,
         end_ns=None if outcome == Type.INFO or took is None else start + took,
-        given_up="" if took is None or outcome != Type.INFO else duration(took),
+        given_up="" if took is None or outcome != Type.INFO else clock.length(took),
         value=show(argument),
         result=show(result) if outcome == Type.OK else "",
         key="" if key is None else show(key),
         error="" if error is None else show(error),
+        clock=clock,
     )
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "sentence",
     "shorten",
     "show",
+    "squeeze",
 ]
 
 OUTCOMES: dict[int, str] = {Type.OK: "ok", Type.FAIL: "fail", Type.INFO: "info"}
@@ -49,15 +50,24 @@ def shorten(text: str, characters_max: int = _VALUE_CHARACTERS_MAX) -> str:
     return text if len(text) <= characters_max else text[: characters_max - 1] + "…"
 
 
+def squeeze(text: str, characters_max: int = _VALUE_CHARACTERS_MAX) -> str:
+    """``text``, with an ellipsis in the middle when it is longer than ``characters_max``: of a
+    value that grew, such as a list or a log, the end says more than the middle."""
+    if len(text) <= characters_max:
+        return text
+    tail = (characters_max - 1) // 2
+    return text[: characters_max - 1 - tail] + "…" + text[len(text) - tail :]
+
+
 def show(value: Any, characters_max: int = _VALUE_CHARACTERS_MAX) -> str:
     """A value as JSON, except that a plain word stands without quotes."""
     if isinstance(value, str) and _WORD.match(value) and value not in _JSON_WORDS:
-        return shorten(value, characters_max)
+        return squeeze(value, characters_max)
     try:
         text = msgspec.json.encode(value).decode()
     except (TypeError, ValueError, OverflowError):
         text = repr(value)
-    return shorten(clean(text), characters_max)
+    return squeeze(clean(text), characters_max)
 
 
 def duration(nanoseconds: int) -> str:
@@ -106,8 +116,8 @@ def label(
     if outcome == Type.INFO:
         return shorten(text, characters_max) + " ?"
     if has_result(f, argument, result):
-        answer = " → " + show(result, characters_max)
-        return shorten(text, max(6, characters_max - len(answer))) + shorten(answer, characters_max)
+        answer = " → " + show(result, characters_max - 3)
+        return shorten(text, max(6, characters_max - len(answer))) + answer
     return shorten(text, characters_max)
 
 

@@ -137,11 +137,32 @@ def test_nothing_recorded_is_no_pass() -> None:
     assert_linearizable(Recorder(), "queue", allow_unknown=True)
 
 
-def test_the_library_loads_little() -> None:
-    """Someone who wants only the checker does not load the rest."""
-    program = "import sys, checkers; print(*sys.modules)"
+@pytest.mark.parametrize("module", ["checkers", "checkers.porcupine"])
+def test_the_library_loads_little(module: str) -> None:
+    """Someone who wants only the checker loads numpy and msgspec, and nothing else of the project
+    than what the checker is made of; not even asyncio, which a thread does not need."""
+    program = f"import sys, {module}; print(*sys.modules)"
     run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        [sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True
     )
-    heavy = {"docker", "paramiko", "networkx", "rich", "plotly", "aiohttp", "jinja2", "click"}
-    assert not heavy & set(run.stdout.split())
+    loaded = set(run.stdout.split())
+    heavy = {
+        *("docker", "paramiko", "networkx", "rich", "plotly", "aiohttp", "jinja2", "markupsafe"),
+        *("click", "zstandard", "asyncio", "clusters", "nemesis", "workloads"),
+    }
+    assert not heavy & loaded
+    floors = {".".join(name.split(".")[:2]) for name in loaded if name.startswith("harness.")}
+    assert floors == {"harness.core"}
+
+
+def test_a_recorder_without_asyncio() -> None:
+    """Recording in threads does not load it either: that would count as part of an operation."""
+    program = (
+        "import sys; from checkers import Recorder; r = Recorder()\n"
+        "with r.operation('write', value=1): pass\n"
+        "print('asyncio' in sys.modules, len(r.history()))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.split() == ["False", "2"]

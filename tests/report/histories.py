@@ -277,3 +277,23 @@ def long_run(operations: int, seed: int) -> ReportInput:
         interval(n + 1, end * (2 * n + 1) / 24, end * (2 * n + 2) / 24) for n in range(12)
     )
     return ReportInput(plan=PLAN, history=run, verdict=valid(), faults=shades)
+
+
+def bare(found: History, anomaly: Anomaly) -> ReportInput:
+    """A history that no run of ours stands behind, with what is wrong with it."""
+    verdict_ = Verdict(
+        checker="linearizable",
+        validity=Validity.INVALID,
+        sentence=anomaly.sentence,
+        anomalies=(anomaly,),
+    )
+    plan = {"history": "h.edn", "model": "append-kv", "command": ["harness", "check", "h.edn"]}
+    return ReportInput(plan=plan, history=found, verdict=verdict_, bare=True)
+
+
+def ordinal(rows: Iterable[tuple[int, str, str, Any]]) -> History:
+    """A history of (process, type, function, value) whose times are the positions of its events."""
+    return History.from_events(
+        Event(index=at, time=at, process=process, type=kind, f=f, value=value)  # type: ignore[arg-type]  # the caller's
+        for at, (process, kind, f, value) in enumerate(rows)
+    )

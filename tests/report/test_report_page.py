@@ -425,5 +425,5 @@ def test_a_vast_witness_is_bounded(browser: Browser, tmp_path: Path) -> None:
     with opened(browser, ReportInput(plan=PLAN, history=run, verdict=verdict_), tmp_path) as shown:
         assert shown.count("details.anomaly") == 25
         assert "35 more anomalies" in shown.text("#anomalies")
-        assert "The first 40 of 600 operations are drawn." in shown.text(".legend")
-        assert "the first 100 of 600" in shown.text("table.witness caption")
+        assert "The last 40 of 600 operations are drawn." in shown.text(".legend")
+        assert "the last 100 of 600" in shown.text("table.witness caption")

@@ -10,13 +10,14 @@ import os
 from types import ModuleType
 from typing import Final
 
-__all__ = ["NATIVE", "in_use"]
+__all__ = ["EXTENSION", "NATIVE", "VARIABLE", "in_use"]
 
-_VARIABLE = "SPLITBRAIN_KERNELS"
+EXTENSION: Final = "harness.core.kernels._native"
+VARIABLE: Final = "SPLITBRAIN_KERNELS"
 
 
 def _load() -> ModuleType | None:
-    if os.environ.get(_VARIABLE) == "python":
+    if os.environ.get(VARIABLE) == "python":
         return None
     try:
         from harness.core.kernels import _native  # type: ignore[attr-defined]

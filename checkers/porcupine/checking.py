@@ -1,0 +1,170 @@
+"""Whether a history in Porcupine's form is linearizable: part by part, within one limit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from checkers.linearizable.budget import Budget, Limits
+from checkers.linearizable.search import Outcome, search
+from checkers.porcupine.adapted import Late, Partition, make_partition
+from checkers.porcupine.forms import (
+    AnyModel,
+    CheckResult,
+    Event,
+    Operation,
+    paired,
+    require_intervals,
+)
+
+__all__ = [
+    "Info",
+    "check_events",
+    "check_events_verbose",
+    "check_operations",
+    "check_operations_verbose",
+]
+
+_FIRST_ROUND_STEPS = 20_000
+_UNBOUNDED = 1 << 62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Info:
+    """How a check came to its result.
+
+    ``ordered`` of ``returns`` returns could be put in order, on the longest way, in the part that
+    is illegal (else in all that were not decided). ``witness`` are operations that are illegal by
+    themselves, ``stuck`` the one among them that no order can pass, and ``sentence`` says so; they
+    are empty unless the result is ``ILLEGAL``. The times of operations made from events are their
+    positions in the part.
+    """
+
+    partitions: int
+    ordered: int
+    returns: int
+    sentence: str = ""
+    witness: tuple[Operation, ...] = ()
+    stuck: Operation | None = None
+
+
+def check_operations(
+    model: AnyModel,
+    history: Iterable[Operation],
+    *,
+    timeout_s: float | None = None,
+    memory_limit_bytes: int | None = None,
+) -> CheckResult:
+    """Whether the operations are linearizable. ``UNKNOWN`` after ``timeout_s`` (None: never), or
+    where the process would hold more than ``memory_limit_bytes``.
+
+    Raises :class:`BadInput` for operations that return before their call; what the model raises
+    comes through. Exponential in the concurrency in the worst case.
+    """
+    return check_operations_verbose(
+        model, history, timeout_s=timeout_s, memory_limit_bytes=memory_limit_bytes
+    )[0]
+
+
+def check_events(
+    model: AnyModel,
+    history: Iterable[Event],
+    *,
+    timeout_s: float | None = None,
+    memory_limit_bytes: int | None = None,
+) -> CheckResult:
+    """As :func:`check_operations`, for events. Raises :class:`BadInput` for a return without a
+    call, and for a call with the id of an operation that is open."""
+    return check_events_verbose(
+        model, history, timeout_s=timeout_s, memory_limit_bytes=memory_limit_bytes
+    )[0]
+
+
+def check_operations_verbose(
+    model: AnyModel,
+    history: Iterable[Operation],
+    *,
+    timeout_s: float | None = None,
+    memory_limit_bytes: int | None = None,
+) -> tuple[CheckResult, Info]:
+    """As :func:`check_operations`, with how it came to that."""
+    limits = _limits(timeout_s, memory_limit_bytes)
+    operations = list(history)
+    require_intervals(operations)
+    parts = [operations] if model.partition is None else model.partition(operations)
+    return _check(model, [list(part) for part in parts], limits)
+
+
+def check_events_verbose(
+    model: AnyModel,
+    history: Iterable[Event],
+    *,
+    timeout_s: float | None = None,
+    memory_limit_bytes: int | None = None,
+) -> tuple[CheckResult, Info]:
+    """As :func:`check_events`, with how it came to that."""
+    limits = _limits(timeout_s, memory_limit_bytes)
+    events = list(history)
+    parts = [events] if model.partition_event is None else model.partition_event(events)
+    return _check(model, [paired(list(part)) for part in parts], limits)
+
+
+def _limits(timeout_s: float | None, memory_bytes: int | None) -> Limits:
+    clock = time.monotonic
+    deadline_s = float("inf") if timeout_s is None else clock() + timeout_s
+    return Limits(deadline_s=deadline_s, clock=clock, memory_bytes=memory_bytes)
+
+
+def _check(
+    model: AnyModel, parts: Sequence[Sequence[Operation]], limits: Limits
+) -> tuple[CheckResult, Info]:
+    """All parts get a short search before any gets a long one: what is easily shown to be illegal
+    does not wait for what is hard."""
+    todo = [part for part in parts if len(part)]
+    count = len(todo)
+    if not todo:
+        sentence = "Nothing was checked: there are no operations."
+        return CheckResult.UNKNOWN, Info(partitions=0, ordered=0, returns=0, sentence=sentence)
+    partitions = [make_partition(model, part, limits) for part in sorted(todo, key=len)]
+    undecided: list[tuple[Partition, Outcome | None]] = []
+    for steps in (_FIRST_ROUND_STEPS, _UNBOUNDED):
+        undecided = []
+        for part in partitions:
+            outcome = _search(part, Budget(steps_left=steps, limits=limits))
+            if outcome is not None and outcome.legal is False:
+                return CheckResult.ILLEGAL, _illegal(model, part, outcome, count)
+            if outcome is None or outcome.legal is None:
+                undecided.append((part, outcome))
+        partitions = [part for part, _ in undecided]
+    known = [outcome for _, outcome in undecided if outcome is not None]
+    info = Info(
+        partitions=count,
+        ordered=sum(outcome.passed for outcome in known),
+        returns=sum(outcome.returns for outcome in known),
+        sentence="Not decided within the limit." if undecided else "",
+    )
+    return CheckResult.UNKNOWN if undecided else CheckResult.OK, info
+
+
+def _search(part: Partition, budget: Budget) -> Outcome | None:
+    """None: the time was over in the middle of a step of the model."""
+    try:
+        return search(part.instance, budget)
+    except Late:
+        return None
+
+
+def _illegal(model: AnyModel, part: Partition, outcome: Outcome, count: int) -> Info:
+    assert outcome.stuck is not None
+    witness, at = part.witness(outcome.stuck)
+    stuck = part.operations[at]
+    said = model.describe_operation(stuck.input, stuck.output)
+    return Info(
+        partitions=count,
+        ordered=outcome.passed,
+        returns=outcome.returns,
+        sentence=f"No order of these {len(witness):,} operations explains {said}.",
+        witness=tuple(part.operations[position] for position in witness),
+        stuck=stuck,
+    )
