@@ -285,6 +285,13 @@ def test_the_registers_have_tests_of_their_own() -> None:
     assert set(MODELS) == set(SPECS) | {name for name in MODELS if "register" in name}
 
 
+def test_only_an_offset_and_a_value_say_where_an_entry_lies() -> None:
+    """A boolean or a float as the answer of an append observes nothing."""
+    for result, expected in ((1.5, Validity.VALID), (True, Validity.VALID), ([1, 2], "invalid")):
+        row = Row(f="append", argument=2, result=result, call=0, ret=1)
+        assert check("log", [row]).validity == Validity(expected), result
+
+
 class Lossy:
     """A register that may lose a write."""
 
