@@ -292,6 +292,20 @@ def test_only_an_offset_and_a_value_say_where_an_entry_lies() -> None:
         assert check("log", [row]).validity == Validity(expected), result
 
 
+def test_a_transaction_writes_what_it_was_asked_to() -> None:
+    """A result with other writes than the argument is no result of that transaction."""
+    asked = [["w", "x", 1], ["r", "x", None]]
+    for result, expected in (
+        ([["w", "x", 1], ["r", "x", 1]], "valid"),
+        ([["w", "x", 1], ["r", "x", 2]], "invalid"),
+        ([["w", "x", 2], ["r", "x", 2]], "invalid"),
+        ([["w", "x", 1.0], ["r", "x", 1.0]], "invalid"),
+        ([["w", "x", 1]], "invalid"),
+    ):
+        row = Row(f="txn", argument=asked, result=result, call=0, ret=1)
+        assert check("multi-register", [row]).validity == Validity(expected), result
+
+
 class Lossy:
     """A register that may lose a write."""
 
