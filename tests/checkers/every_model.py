@@ -184,17 +184,18 @@ def _chunk(task: tuple[str, str, int, int]) -> tuple[str, str, Counter[str], lis
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare many histories of each model; 1 if some verdicts disagree."""
     parser = argparse.ArgumentParser(prog="python -m tests.checkers.every_model")
-    parser.add_argument("--histories", type=int, default=1_000, help="of each model and generator")
+    parser.add_argument("--histories", type=int, default=2_000, help="of each model")
     parser.add_argument("--model", choices=sorted(THINGS), action="append")
     parser.add_argument("--generator", choices=sorted(GENERATORS), action="append")
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=1)
     given = parser.parse_args(arguments)
-    last = given.seed + given.histories
+    generators = given.generator or sorted(GENERATORS)
+    last = given.seed + -(-given.histories // len(generators))
     tasks = [
         (model, generator, first, min(first + _CHUNK, last))
         for model in given.model or THINGS
-        for generator in given.generator or GENERATORS
+        for generator in generators
         for first in range(given.seed, last, _CHUNK)
     ]
     totals: dict[tuple[str, str], Counter[str]] = {}
