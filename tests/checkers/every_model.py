@@ -198,17 +198,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for generator in generators
         for first in range(given.seed, last, _CHUNK)
     ]
-    totals: dict[tuple[str, str], Counter[str]] = {}
+    left = Counter(task[:2] for task in tasks)
+    totals: dict[tuple[str, str], Counter[str]] = {name: Counter() for name in left}
     shortest: dict[str, str] = {}
     with Pool(given.jobs) as pool:
         for model, generator, counts, wrong in pool.imap(_chunk, tasks):
-            totals.setdefault((model, generator), Counter()).update(counts)
+            name = (model, generator)
+            totals[name].update(counts)
+            left[name] -= 1
+            if not left[name]:
+                figures = "  ".join(f"{word} {n:,}" for word, n in sorted(totals[name].items()))
+                print(f"{model:33} {generator:13} {figures}", flush=True)
             for one in wrong:
                 best = shortest.setdefault(model, one)
                 shortest[model] = min(best, one, key=lambda text: text.count("\n"))
-    for (model, generator), counts in totals.items():
-        figures = "  ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
-        print(f"{model:33} {generator:13} {figures}")
     for one in shortest.values():
         print(f"The smallest disagreement on {one}")
     return int(bool(shortest))

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Hashable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from checkers.linearizable import native
 from checkers.linearizable.budget import Budget, Limits
 from checkers.linearizable.instances import Class, Instance, Outcome, is_blind, is_pure
 from checkers.linearizable.search import twin
-from checkers.models import ILLEGAL
+from checkers.models import ILLEGAL, Illegal, Model
 from harness.core.history import NEVER
 from harness.core.kernels import NATIVE
 from tests.checkers import twins
@@ -113,3 +116,112 @@ def test_many_operations_open_at_one_time(kernel: bool, operations: int) -> None
             assert NATIVE is not None
             found = native.search(NATIVE, instance, budget()) or found
         assert found.legal is legal, found
+
+
+@pytest.mark.parametrize("spare_bytes", [0, 500, 2_000, 8_000])
+@pytest.mark.parametrize("kernel", [pytest.param(True, id="compiled", marks=compiled)])
+def test_little_memory_never_makes_a_wrong_answer(kernel: bool, spare_bytes: int) -> None:
+    """Where the memory does not suffice the answer is unknown, and says why."""
+    assert NATIVE is not None
+    decided = 0
+    for seed in range(400):
+        instance = twins.random_instance(seed)
+        limits = Limits(
+            deadline_s=1.0,
+            clock=lambda: 0.0,
+            memory_bytes=1_000_000,
+            resident=lambda: 1_000_000 - spare_bytes - 1,
+        )
+        found = native.search(NATIVE, instance, Budget(steps_left=1_000_000, limits=limits))
+        assert found is not None
+        decided += found.legal is not None
+        if found.legal is None:
+            assert found.reason == "memory", (seed, found)
+        else:
+            assert found.legal is twins.every_order(instance), seed
+    assert spare_bytes or not decided
+
+
+@pytest.mark.parametrize("kernel", BOTH)
+def test_no_time_is_no_answer(kernel: bool) -> None:
+    """When the time is over before the search begins, it says so; it does not guess."""
+    for seed in range(50):
+        instance = twins.random_instance(seed)
+        spent = Budget(steps_left=1_000, limits=Limits(deadline_s=1.0, clock=lambda: 2.0))
+        found = _asked(kernel, instance, spent)
+        assert (found.legal, found.reason) == (None, "time"), (seed, found)
+
+
+def _asked(kernel: bool, instance: Instance, limit: Budget) -> Outcome:
+    if not kernel:
+        return twin(instance, limit)
+    assert NATIVE is not None
+    found = native.search(NATIVE, instance, limit)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("kernel", BOTH)
+def test_what_the_model_raises_comes_out(kernel: bool) -> None:
+    """An error in a user's ``step`` is not swallowed, and the next search is none the worse."""
+    for seed in range(100):
+        instance = twins.random_instance(seed)
+        broken = replace(instance, model=_Failing(instance.model, after=seed % 4))
+        try:
+            found = _asked(kernel, broken, budget())
+        except ZeroDivisionError:
+            found = _asked(kernel, instance, budget())
+        assert found.legal is twins.every_order(instance), seed
+
+
+class _Failing:
+    """``of``, whose ``step`` raises after a few calls."""
+
+    def __init__(self, of: Model, *, after: int) -> None:
+        self._of, self._left = of, after
+        self.initial, self.functions, self.observers = of.initial, of.functions, of.observers
+        self.pure = of.pure
+        self.blind = getattr(of, "blind", frozenset())
+        self.is_pure = getattr(of, "is_pure", lambda *_: False)
+
+    def step(self, state: Any, f: str, argument: Any, result: Any) -> Hashable | Illegal:
+        self._left -= 1
+        if self._left < 0:
+            raise ZeroDivisionError
+        return self._of.step(state, f, argument, result)
+
+
+@pytest.mark.parametrize("kernel", [pytest.param(True, id="compiled", marks=compiled)])
+@pytest.mark.parametrize(
+    ("one", "after"),
+    [
+        (("look", 0, None), (1, 1)),
+        (("set", 0, None), (ILLEGAL, ILLEGAL)),
+    ],
+)
+def test_a_model_that_breaks_its_word_is_refused(
+    kernel: bool, one: Class, after: tuple[int | Illegal, ...]
+) -> None:
+    """A pure class that changes the state, or a blind one that is illegal, is an error: reductions
+    that rely on the word of the model would make the answer wrong."""
+    assert NATIVE is not None
+    instance = Instance(
+        model=twins.Table(table={one: after}, still=frozenset()),
+        initial=0,
+        call=np.array([0], dtype=np.int64),
+        ret=np.array([1], dtype=np.int64),
+        kind=np.array([0], dtype=np.int64),
+        classes=(one,),
+    )
+    with pytest.raises(ValueError, match=r"is (pure|blind), but"):
+        native.search(NATIVE, instance, budget())
+
+
+@pytest.mark.parametrize("kernel", BOTH)
+def test_searches_in_threads_do_not_disturb_each_other(kernel: bool) -> None:
+    """Several at the same time answer as one after the other."""
+    instances = [twins.random_instance(seed) for seed in range(400)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda one: _asked(kernel, one, budget()), instances))
+    for seed, (one, outcome) in enumerate(zip(instances, found, strict=True)):
+        assert outcome == _asked(kernel, one, budget()), seed
