@@ -174,7 +174,9 @@ class Log:
     def step(self, state: Items, f: str, argument: Any, result: Any) -> Hashable | Illegal:
         """The entries afterwards."""
         if f == "append":
-            said = result != argument and isinstance(result, tuple) and len(result) == 2
+            pair = result != argument and isinstance(result, tuple) and len(result) == 2
+            # Booleans and floats come as pairs too; their first item is a name.
+            said = pair and isinstance(result[0], int)
             if said and result != (len(state), argument):
                 return ILLEGAL
             return (*state, argument)

@@ -83,15 +83,23 @@ class MultiRegister:
     def step(
         self, state: frozenset[tuple[Hashable, Hashable]], f: str, argument: Any, result: Any
     ) -> Hashable | Illegal:
-        """The registers afterwards. Where the result is unknown or null, only the writes count."""
+        """The registers afterwards. Where the result is unknown or null, only the writes count; a
+        result that tells of other writes than were asked for fits no state."""
         values = dict(state)
         silent = result in (None, UNKNOWN)
+        if argument and not silent and _asked(argument) != _asked(result):
+            return ILLEGAL
         for kind, key, value in argument if silent else result:
             if kind in ("w", "write"):
                 values[key] = value
             elif not silent and values.get(key) != value:
                 return ILLEGAL
         return frozenset(values.items())
+
+
+def _asked(steps: tuple[tuple[str, Hashable, Hashable], ...]) -> list[tuple[Hashable, ...]]:
+    """The steps of a transaction without what was read."""
+    return [(f, key, value if f in ("w", "write") else None) for f, key, value in steps]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Hashable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,14 +18,13 @@ from checkers.linearizable import native
 from checkers.linearizable.budget import Budget, Limits
 from checkers.linearizable.instances import Class, Instance, Outcome, is_blind, is_pure
 from checkers.linearizable.search import twin
-from checkers.models import ILLEGAL
+from checkers.models import ILLEGAL, Illegal, Model
 from harness.core.history import NEVER
 from harness.core.kernels import NATIVE
 from tests.checkers import twins
+from tests.checkers.random_instances import Overwritten, Table, random_instance
 
-COMPILED_IN_USE = True
 compiled = [
-    pytest.mark.skipif(not COMPILED_IN_USE, reason="the compiled search is not in use yet"),
     pytest.mark.skipif(NATIVE is None, reason="the compiled kernels are not there"),
 ]
 BOTH = [
@@ -42,7 +44,7 @@ def test_every_order_says_the_same(kernel: bool, batch: int) -> None:
     """On small instances of random models and of real ones, verdict and stuck return are right."""
     seen: Counter[bool] = Counter()
     for seed in range(batch * INSTANCES, (batch + 1) * INSTANCES):
-        instance = twins.random_instance(seed)
+        instance = random_instance(seed)
         truth = twins.every_order(instance)
         wrong = twins.disagreement(instance, kernel=kernel, truth=truth)
         if wrong:
@@ -58,9 +60,9 @@ def test_the_random_models_keep_their_word() -> None:
     """Pure classes leave every state as it is; blind ones lead from every state to the same."""
     flagged: Counter[str] = Counter()
     for seed in range(2_000):
-        instance = twins.random_instance(seed)
+        instance = random_instance(seed)
         model = instance.model
-        if not isinstance(model, twins.Table):
+        if not isinstance(model, Table):
             continue
         for one, after in model.table.items():
             if is_pure(model, one):
@@ -76,9 +78,9 @@ def test_the_random_models_keep_their_word() -> None:
 def test_a_wrong_answer_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison fails for a search that forgets the last return; the proof is small."""
     monkeypatch.setattr(twins, "twin", _forgetful)
-    seeds = [s for s in range(300) if twins.disagreement(twins.random_instance(s), kernel=False)]
+    seeds = [s for s in range(300) if twins.disagreement(random_instance(s), kernel=False)]
     assert len(seeds) > 10
-    reduced = twins.smallest(twins.random_instance(seeds[0]), kernel=False)
+    reduced = twins.smallest(random_instance(seeds[0]), kernel=False)
     assert len(reduced) <= 3
 
 
@@ -101,7 +103,7 @@ def test_many_operations_open_at_one_time(kernel: bool, operations: int) -> None
     last = operations + 1
     for seen, legal in ((2, True), (3, False)):
         instance = Instance(
-            model=twins.Overwritten(),
+            model=Overwritten(),
             initial=0,
             call=np.array([*range(operations), last], dtype=np.int64),
             ret=np.array([last] * operations + [last + 1], dtype=np.int64),
@@ -113,3 +115,102 @@ def test_many_operations_open_at_one_time(kernel: bool, operations: int) -> None
             assert NATIVE is not None
             found = native.search(NATIVE, instance, budget()) or found
         assert found.legal is legal, found
+
+
+@pytest.mark.parametrize("kernel", [pytest.param(True, id="compiled", marks=compiled)])
+def test_little_memory_never_makes_a_wrong_answer(kernel: bool) -> None:
+    """Where the memory does not suffice the answer is unknown, and says why."""
+    for seed in range(200):
+        instance = random_instance(seed)
+        truth = twins.every_order(instance)
+        for spare_bytes in (0, 500, 2_000, 8_000):
+            found = twins.compiled(instance, spare_bytes=spare_bytes)
+            assert found is not None
+            assert found.legal in (None, truth), (seed, found)
+            assert (found.reason == "memory") is (found.legal is None), (seed, found)
+            assert spare_bytes or found.legal is None, (seed, found)
+
+
+@pytest.mark.parametrize("kernel", BOTH)
+def test_no_time_is_no_answer(kernel: bool) -> None:
+    """When the time is over before the search begins, it says so; it does not guess."""
+    for seed in range(50):
+        instance = random_instance(seed)
+        spent = Budget(steps_left=1_000, limits=Limits(deadline_s=1.0, clock=lambda: 2.0))
+        found = _asked(kernel, instance, spent)
+        assert (found.legal, found.reason) == (None, "time"), (seed, found)
+
+
+def _asked(kernel: bool, instance: Instance, limit: Budget) -> Outcome:
+    if not kernel:
+        return twin(instance, limit)
+    assert NATIVE is not None
+    found = native.search(NATIVE, instance, limit)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("kernel", BOTH)
+def test_what_the_model_raises_comes_out(kernel: bool) -> None:
+    """An error in a user's ``step`` is not swallowed, and the next search is none the worse."""
+    for seed in range(100):
+        instance = random_instance(seed)
+        broken = replace(instance, model=_Failing(instance.model, after=seed % 4))
+        try:
+            found = _asked(kernel, broken, budget())
+        except ZeroDivisionError:
+            found = _asked(kernel, instance, budget())
+        assert found.legal is twins.every_order(instance), seed
+
+
+class _Failing:
+    """``of``, whose ``step`` raises after a few calls."""
+
+    def __init__(self, of: Model, *, after: int) -> None:
+        self._of, self._left = of, after
+        self.initial, self.functions, self.observers = of.initial, of.functions, of.observers
+        self.pure = of.pure
+        self.blind: frozenset[str] = getattr(of, "blind", frozenset())
+        self.is_pure = getattr(of, "is_pure", lambda *_: False)
+
+    def step(self, state: Any, f: str, argument: Any, result: Any) -> Hashable | Illegal:
+        self._left -= 1
+        if self._left < 0:
+            raise ZeroDivisionError
+        return self._of.step(state, f, argument, result)
+
+
+@pytest.mark.parametrize("kernel", [pytest.param(True, id="compiled", marks=compiled)])
+@pytest.mark.parametrize(
+    ("one", "after"),
+    [
+        (("look", 0, None), (1, 1)),
+        (("set", 0, None), (ILLEGAL, ILLEGAL)),
+    ],
+)
+def test_a_model_that_breaks_its_word_is_refused(
+    kernel: bool, one: Class, after: tuple[int | Illegal, ...]
+) -> None:
+    """A pure class that changes the state, or a blind one that is illegal, is an error: reductions
+    that rely on the word of the model would make the answer wrong."""
+    assert NATIVE is not None
+    instance = Instance(
+        model=Table(table={one: after}, still=frozenset()),
+        initial=0,
+        call=np.array([0], dtype=np.int64),
+        ret=np.array([1], dtype=np.int64),
+        kind=np.array([0], dtype=np.int64),
+        classes=(one,),
+    )
+    with pytest.raises(ValueError, match=r"is (pure|blind), but"):
+        native.search(NATIVE, instance, budget())
+
+
+@pytest.mark.parametrize("kernel", BOTH)
+def test_searches_in_threads_do_not_disturb_each_other(kernel: bool) -> None:
+    """Several at the same time answer as one after the other."""
+    instances = [random_instance(seed) for seed in range(400)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda one: _asked(kernel, one, budget()), instances))
+    for seed, (one, outcome) in enumerate(zip(instances, found, strict=True)):
+        assert outcome == _asked(kernel, one, budget()), seed

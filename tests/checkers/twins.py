@@ -1,21 +1,18 @@
 """The compiled search against its twin in Python, and both against every order.
 
-    python -m tests.checkers.twins --instances 200000
+    python -m tests.checkers.twins --instances 200000 --jobs 2
 
-Instances are small and nasty: of models given by random tables (with looks that change nothing and
-sets that are always legal, as the laws of :mod:`checkers.models.base` have them) and of real ones,
-with few states, equal classes, equal times, and operations that may never have happened. Each is
-the work of one seed, which a disagreement names.
+The instances are those of :mod:`tests.checkers.random_instances`. A disagreement names the seed
+that repeats it, and is shown without all that can be spared.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
 import sys
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from multiprocessing import Pool
 from typing import Any
 
 import numpy as np
@@ -25,262 +22,19 @@ from checkers.linearizable.budget import Budget, Limits
 from checkers.linearizable.instances import Class, Instance, Outcome
 from checkers.linearizable.native import Engines
 from checkers.linearizable.search import twin
-from checkers.models import ILLEGAL, MODELS, UNKNOWN, Illegal, Model
+from checkers.models import Illegal
 from harness.core.history import NEVER
 from harness.core.kernels import NATIVE
 from tests.checkers.oracles import Timed, some_order
+from tests.checkers.random_instances import IDLE, Idle, Table, random_instance
 
-__all__ = ["disagreement", "every_order", "random_instance", "smallest"]
+__all__ = ["compiled", "disagreement", "every_order", "smallest"]
 
+_CHUNK = 500
 _STEPS = 1_000_000
-_LAST_STEP_MAX = 64
-_LARGE = 1_700_000_000_000_000_000  # nanoseconds since 1970
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """States are numbers; ``table[class][state]`` is the next one, or ILLEGAL. ``look`` changes
-    nothing, ``set`` is always legal, and of ``step`` the classes in ``still`` change nothing."""
-
-    table: dict[Class, tuple[int | Illegal, ...]]
-    still: frozenset[Class]
-    initial: int = 0
-    functions: frozenset[str] = frozenset({"look", "set", "step"})
-    pure: frozenset[str] = frozenset({"look"})
-    blind: frozenset[str] = frozenset({"set"})
-    observers: frozenset[str] = frozenset({"look"})
-
-    def step(self, state: int, f: str, argument: Any, result: Any) -> Hashable | Illegal:
-        """The next state."""
-        return self.table[f, argument, result][state]
-
-    def is_pure(self, f: str, argument: Any, result: Any) -> bool:
-        """Whether the class changes nothing."""
-        return (f, argument, result) in self.still
-
-
-class Overwritten:
-    """A compare-and-set register which says that its writes are blind, and also what it found
-    absent: the form in which keys of registers are searched."""
-
-    initial = 0
-    functions = frozenset({"read", "write", "cas", "absent"})
-    pure = frozenset({"read", "absent"})
-    observers = functions - {"write"}
-    blind = frozenset({"write"})
-
-    def step(self, state: Any, f: str, argument: Any, result: Any) -> Hashable | Illegal:
-        """The value held."""
-        if f == "write":
-            return int(argument)
-        if f == "cas":
-            return int(argument[1]) if argument[0] == state else ILLEGAL
-        return state if (result == state if f == "read" else argument != state) else ILLEGAL
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Game:
-    """A model, and the classes to draw from: of operations that happened, and that may have."""
-
-    model: Model
-    certain: tuple[Class, ...]
-    maybe: tuple[Class, ...]
-
-
-def _tables(source: random.Random) -> Game:
-    states = source.randint(2, 5)
-    holes = source.choice([0.0, 0.2, 0.5, 0.8])
-    table: dict[Class, tuple[int | Illegal, ...]] = {}
-    still = set()
-    for number in range(source.randint(0, 3)):
-        legal = {source.randrange(states)} | {s for s in range(states) if source.random() < 0.3}
-        table["look", number, None] = tuple(s if s in legal else ILLEGAL for s in range(states))
-    for number in range(source.randint(0, 3)):
-        result = source.choice([None, UNKNOWN])
-        table["set", number, result] = (source.randrange(states),) * states
-    for number in range(source.randint(1, 4)):
-        one: Class = ("step", number, source.choice([None, UNKNOWN]))
-        kind = source.choice(["any", "any", "permutation", "constant", "swap", "still"])
-        after: list[int | Illegal] = [source.randrange(states) for _ in range(states)]
-        if kind == "permutation":
-            after = list(source.sample(range(states), states))
-        elif kind == "constant":
-            after = [after[0]] * states
-        elif kind == "still":
-            after = list(range(states))
-            still.add(one)
-        if kind == "swap":
-            place = source.randrange(states)
-            after = [target if s == place else ILLEGAL for s, target in enumerate(after)]
-        else:
-            after = [ILLEGAL if source.random() < holes else s for s in after]
-        table[one] = tuple(after)
-    classes = tuple(table)
-    return Game(model=Table(table=table, still=frozenset(still)), certain=classes, maybe=classes)
-
-
-def _registers(source: random.Random) -> Game:
-    values = range(source.randint(2, 4))
-    certain: list[Class] = [("read", None, v) for v in values]
-    writes: list[Class] = [("write", v, None) for v in values]
-    swaps: list[Class] = [("cas", (a, b), None) for a in values for b in values if a != b]
-    swaps = source.sample(swaps, min(len(swaps), source.randint(0, 4)))
-    absent: list[Class] = [("absent", v, None) for v in values] if source.random() < 0.3 else []
-    return Game(
-        model=Overwritten(),
-        certain=(*certain, *writes, *swaps, *absent),
-        maybe=(*writes, *swaps, *absent),
-    )
-
-
-def _queues(source: random.Random) -> Game:
-    name, put, take = source.choice(
-        [
-            ("queue", "enqueue", "dequeue"),
-            ("stack", "push", "pop"),
-            ("priority-queue", "insert", "delete-min"),
-        ]
-    )
-    values = range(source.randint(1, 3))
-    puts: tuple[Class, ...] = tuple((put, v, None) for v in values)
-    takes: tuple[Class, ...] = tuple((take, None, v) for v in (None, *values))
-    return Game(model=MODELS[name], certain=puts + takes, maybe=(*puts, (take, None, UNKNOWN)))
-
-
-def _numbers(source: random.Random) -> Game:
-    adds: tuple[Class, ...] = tuple(("add", n, None) for n in source.sample([1, 1, 2, -1, 3], 2))
-    reads: tuple[Class, ...] = tuple(("read", None, n) for n in range(4))
-    return Game(model=MODELS["counter"], certain=adds + reads, maybe=adds)
-
-
-def _locks(source: random.Random) -> Game:
-    classes: tuple[Class, ...] = tuple((f, None, None) for f in ("acquire", "release"))
-    return Game(model=MODELS[source.choice(["mutex", "semaphore"])], certain=classes, maybe=classes)
-
-
-_GAMES = (_tables, _tables, _tables, _registers, _registers, _queues, _numbers, _locks)
-
-
-@dataclass(slots=True)
-class _Drawn:
-    call: int
-    ret: int | None
-    kind: Class
-
-
-def random_instance(seed: int) -> Instance:
-    """The instance of ``seed``: 3 to 14 operations of up to 6 processes."""
-    source = random.Random(seed)
-    game = source.choice(_GAMES)(source)
-    drawn = _intervals(source, source.randint(3, 14))
-    simulated = source.random() < 0.7
-    state: Any = game.model.initial
-    for one in sorted(drawn, key=lambda one: source.uniform(one.call, one.ret or one.call + 9)):
-        classes = game.maybe if one.ret is None else game.certain
-        legal = [c for c in classes if game.model.step(state, *c) is not ILLEGAL]
-        one.kind = source.choice(legal if legal and simulated else classes)
-        happens = one.ret is not None or source.random() < 0.5
-        following = game.model.step(state, *one.kind)
-        if happens and following is not ILLEGAL:
-            state = following
-    for _ in range(source.choice([0, 1, 1, 2]) if simulated else 0):
-        _spoil(source, game, source.choice(drawn))
-    if source.random() < 0.3:
-        source.shuffle(drawn)
-    else:
-        drawn.sort(key=lambda one: one.call)
-    if source.random() < 0.05:
-        return _wide(source, game, drawn)
-    return _instance(game.model, drawn, shift=source.choice([0, 0, _LARGE, (1 << 62) - 1000]))
-
-
-def _intervals(source: random.Random, operations: int) -> list[_Drawn]:
-    clock = [source.randint(0, 2) for _ in range(source.randint(1, 6))]
-    ticks = source.choice([2, 5, 9])
-    unsure = source.choice([0.0, 0.0, 0.15, 0.4])
-    result = []
-    for _ in range(operations):
-        process = source.randrange(len(clock))
-        call = clock[process] + source.randint(0, max(ticks // 3, 1))
-        ret = clock[process] = call + source.randint(0, ticks)
-        lost = source.random() < unsure
-        result.append(_Drawn(call, None if lost else ret, ("", None, None)))
-    return result
-
-
-def _spoil(source: random.Random, game: Game, one: _Drawn) -> None:
-    if source.random() < 0.3 and one.ret is not None:
-        one.call, one.ret = sorted((one.call, source.randint(one.call, one.ret)))
-    elif source.random() < 0.5:
-        shift = source.randint(-2, 3)
-        one.call = max(one.call + shift, 0)
-        one.ret = None if one.ret is None else max(one.ret + shift, one.call)
-    else:
-        one.kind = source.choice(game.maybe if one.ret is None else game.certain)
-
-
-def _instance(model: Model, drawn: Sequence[_Drawn], *, shift: int = 0) -> Instance:
-    classes = tuple(dict.fromkeys(one.kind for one in drawn))
-    never = int(NEVER)
-    return Instance(
-        model=model,
-        initial=model.initial,
-        call=np.array([one.call + shift for one in drawn], dtype=np.int64),
-        ret=np.array([never if o.ret is None else o.ret + shift for o in drawn], dtype=np.int64),
-        kind=np.array([classes.index(one.kind) for one in drawn], dtype=np.int64),
-        classes=classes,
-    )
-
-
-def _wide(source: random.Random, game: Game, drawn: list[_Drawn]) -> Instance:
-    """``drawn`` among very many more that are open throughout and do nothing, so that masks of
-    open operations take several words. The verdict is that of ``drawn`` alone."""
-    model = Idle(of=game.model)
-    last = max([one.ret or one.call for one in drawn])
-    kinds: list[Class] = [("idle", None, None), ("rest", None, None)]
-    kind = source.choice(kinds)
-    count = source.choice([50, 62, 64, 70, 120, 130, 190])
-    many = [_Drawn(0, last + source.randint(0, 3), kind) for _ in range(count)]
-    return _instance(model, [*many, *drawn] if source.random() < 0.5 else [*drawn, *many])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Idle:
-    """``of``, with two functions more that do nothing: ``idle``, which says so, and ``rest``."""
-
-    of: Model
-
-    @property
-    def initial(self) -> Hashable:
-        return self.of.initial
-
-    @property
-    def functions(self) -> frozenset[str]:
-        return self.of.functions | {"idle", "rest"}
-
-    @property
-    def pure(self) -> frozenset[str]:
-        return self.of.pure | {"idle"}
-
-    @property
-    def blind(self) -> frozenset[str]:
-        return getattr(self.of, "blind", frozenset())
-
-    @property
-    def observers(self) -> frozenset[str]:
-        return self.of.observers
-
-    def step(self, state: Any, f: str, argument: Any, result: Any) -> Hashable | Illegal:
-        """The state of ``of``."""
-        if f in ("idle", "rest"):
-            same: Hashable = state
-            return same
-        return self.of.step(state, f, argument, result)
-
-    def is_pure(self, f: str, argument: Any, result: Any) -> bool:
-        """As ``of`` says."""
-        method = getattr(self.of, "is_pure", None)
-        return f not in ("idle", "rest") and method is not None and method(f, argument, result)
+_LAST_STEP_MAX = 64  # what one step beyond the last may cost
+_HELD = 1 << 40  # bytes that the process seems to hold
+_SPARE_BYTES_MAX = 10_000_000
 
 
 def every_order(instance: Instance) -> bool:
@@ -300,22 +54,30 @@ def every_order(instance: Instance) -> bool:
                 instance.kind.tolist(),
                 strict=True,
             )
-            if instance.classes[kind][0] not in ("idle", "rest")
+            if instance.classes[kind][0] not in IDLE
         ],
         instance.initial,
         following,
     )
 
 
-def _budget(steps: int = _STEPS) -> Budget:
-    return Budget(steps_left=steps, limits=Limits(deadline_s=1.0, clock=lambda: 0.0))
+def _budget(steps: int = _STEPS, spare_bytes: int | None = None) -> Budget:
+    limits = Limits(deadline_s=1.0, clock=lambda: 0.0)
+    if spare_bytes is not None:
+        limits.memory_bytes, limits.resident = _HELD + spare_bytes, lambda: _HELD - 1
+    return Budget(steps_left=steps, limits=limits)
 
 
-def _compiled(
-    instance: Instance, steps: int = _STEPS, engines: Engines = Engines.ALL
+def compiled(
+    instance: Instance,
+    *,
+    steps: int = _STEPS,
+    spare_bytes: int | None = None,
+    engines: Engines = Engines.ALL,
 ) -> Outcome | None:
+    """The answer of the compiled search within so many steps and bytes; None: it has no room."""
     assert NATIVE is not None
-    return native.search(NATIVE, instance, _budget(steps), engines)
+    return native.search(NATIVE, instance, _budget(steps, spare_bytes), engines)
 
 
 def disagreement(
@@ -327,25 +89,53 @@ def disagreement(
     wrong = _wrong("twin", instance, twin(instance, _budget()), truth)
     if wrong or not kernel:
         return wrong
-    found = _compiled(instance)
+    found = compiled(instance)
     if found is None:
         return None  # too many are open at a time: the twin serves
-    wrong = _wrong("compiled search", instance, found, truth)
+    return (
+        _wrong("compiled search", instance, found, truth)
+        or _alone(instance, truth)
+        or _bounded(instance, truth)
+    )
+
+
+def _alone(instance: Instance, truth: bool) -> str | None:
+    """What is wrong with the answers of each order of search without the others. The relaxed one is
+    never sure that an order is legal."""
     for engines in (Engines.DEPTH, Engines.BREADTH, Engines.RELAXED):
-        alone = _compiled(instance, engines=engines)
-        assert alone is not None
-        if alone.legal is None and (alone.reason == "steps" or engines is Engines.RELAXED):
-            continue  # the latter is never sure that an order is legal
-        wrong = wrong or _wrong(f"search {engines.name}", instance, alone, truth)
-    for steps in (0, 1, 2, 5, 12) if wrong is None else ():
-        bounded = _compiled(instance, steps)
-        assert bounded is not None
-        if bounded.legal is None:
-            if bounded.reason != "steps" or bounded.steps > steps + _LAST_STEP_MAX:
-                wrong = f"with {steps} steps the compiled search says {bounded}"
-        else:
-            wrong = wrong or _wrong(f"compiled search of {steps} steps", instance, bounded, truth)
-    return wrong
+        found = compiled(instance, engines=engines)
+        assert found is not None
+        if found.legal is None and (found.reason == "steps" or engines is Engines.RELAXED):
+            continue
+        wrong = _wrong(f"search {engines.name}", instance, found, truth)
+        if wrong:
+            return wrong
+    return None
+
+
+def _bounded(instance: Instance, truth: bool) -> str | None:
+    """What is wrong with the answers of the compiled search when it may take few steps, or little
+    memory: just too little for the depth-first search is where the breadth-first ones decide."""
+    for steps in (0, 1, 2, 5, 12):
+        found = compiled(instance, steps=steps)
+        assert found is not None
+        name = f"compiled search of {steps} steps"
+        if found.legal is not None:
+            wrong = _wrong(name, instance, found, truth)
+            if wrong:
+                return wrong
+        elif found.reason != "steps" or found.steps > steps + _LAST_STEP_MAX:
+            return f"the {name} says {found}"
+    spare_bytes = 1_000
+    while spare_bytes < _SPARE_BYTES_MAX:
+        found = compiled(instance, spare_bytes=spare_bytes)
+        assert found is not None
+        if found.legal is not None:
+            return _wrong(f"compiled search in {spare_bytes:,} bytes", instance, found, truth)
+        if found.reason != "memory":
+            return f"the compiled search in {spare_bytes:,} bytes says {found}"
+        spare_bytes += spare_bytes // 8
+    return f"the compiled search needs more than {_SPARE_BYTES_MAX:,} bytes"
 
 
 def _wrong(name: str, instance: Instance, found: Outcome, truth: bool) -> str | None:
@@ -397,41 +187,59 @@ def described(instance: Instance) -> str:
     return "\n".join([type(model).__name__, *lines])
 
 
+def _chunk(task: tuple[int, int, bool]) -> tuple[Counter[str], list[tuple[int, str]]]:
+    """How many of these seeds are legal, illegal, wrong; and what was wrong."""
+    first, last, kernel = task
+    counts: Counter[str] = Counter()
+    found = []
+    for seed in range(first, last):
+        instance = random_instance(seed)
+        truth = every_order(instance)
+        wrong = disagreement(instance, kernel=kernel, truth=truth)
+        counts["wrong" if wrong else "legal" if truth else "illegal"] += 1
+        if wrong:
+            found.append((seed, wrong))
+    return counts, found
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare many instances; 1 if some answers disagree."""
     parser = argparse.ArgumentParser(prog="python -m tests.checkers.twins")
     parser.add_argument("--instances", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--twin-only", action="store_true", help="leave the compiled search out")
+    parser.add_argument("--jobs", type=int, default=1)
     given = parser.parse_args(arguments)
     kernel = not given.twin_only
     if kernel and NATIVE is None:
         print("The compiled kernels are not there; --twin-only goes without.")
         return 2
+    last = given.seed + given.instances
+    tasks = [
+        (first, min(first + _CHUNK, last), kernel) for first in range(given.seed, last, _CHUNK)
+    ]
     counts: Counter[str] = Counter()
-    worst: tuple[int, int, Instance] | None = None
-    for seed in range(given.seed, given.seed + given.instances):
-        instance = random_instance(seed)
-        truth = every_order(instance)
-        wrong = disagreement(instance, kernel=kernel, truth=truth)
-        counts["wrong" if wrong else "legal" if truth else "illegal"] += 1
-        if wrong:
-            print(f"seed {seed}: {wrong}", flush=True)
-            reduced = smallest(instance, kernel=kernel)
-            if worst is None or len(reduced) < worst[0]:
-                worst = len(reduced), seed, reduced
+    smallest_so_far: tuple[int, int, Instance] | None = None
+    with Pool(given.jobs) as pool:
+        for several, found in pool.imap(_chunk, tasks):
+            counts += several
+            for seed, wrong in found:
+                print(f"seed {seed}: {wrong}", flush=True)
+                reduced = smallest(random_instance(seed), kernel=kernel)
+                if smallest_so_far is None or len(reduced) < smallest_so_far[0]:
+                    smallest_so_far = len(reduced), seed, reduced
     print(
         f"{given.instances:,} instances: all agree that {counts['legal']:,} are legal and "
         f"{counts['illegal']:,} are not; they disagree on {counts['wrong']:,}"
     )
-    if worst is not None:
-        _, seed, reduced = worst
+    if smallest_so_far is not None:
+        _, seed, reduced = smallest_so_far
         print(
             f"The smallest disagreement, from seed {seed}: {disagreement(reduced, kernel=kernel)}"
         )
         print(described(reduced))
         print(f"Again: python -m tests.checkers.twins --instances 1 --seed {seed}")
-    return int(worst is not None)
+    return int(smallest_so_far is not None)
 
 
 if __name__ == "__main__":
