@@ -43,7 +43,7 @@ _READ, _WRITE, _CAS = 1, 2, 3
 _VALUES = 5
 _RESERVED = _VALUES
 """The code of the value that is certainly absent for a while: the greatest of the few."""
-_ABSENT_NS = 8 * DURATION_NS
+_ABSENT_NS = 4 * DURATION_NS
 
 
 def register(
