@@ -85,7 +85,8 @@ def main(given: Sequence[str] | None = None) -> int:
         parser.error(f"found {', '.join(sorted(unknown))}; needed some of {', '.join(programs())}")
     page = options.docs.read_text(encoding="utf-8") if options.docs else f"{BEGIN}{END}"
     placed(page, "")  # better before the work than after it
-    parts = ["\n".join(f"- {line}" for line in heading(options.date))]
+    head = [*heading(options.date), f"Options: {' '.join(options.rest) or 'none'}"]
+    parts = ["\n".join(f"- {line}" for line in head)]
     failed = []
     for name in options.only.split(","):
         own = ("--no-heading", *options.rest) if name == _WITH_OPTIONS else ()

@@ -14,7 +14,8 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 
 def heading(date: str) -> tuple[str, ...]:
-    """A few lines; ``date`` is what the caller says, for nothing here looks at the clock."""
+    """A few lines; ``date`` is what the caller says, for nothing here looks at the clock.
+    A load near the number of cores or beyond it says that the figures are not to be trusted."""
     from harness import __version__
     from harness.core.kernels import in_use
 
@@ -26,6 +27,7 @@ def heading(date: str) -> tuple[str, ...]:
         f"Versions: Python {platform.python_version()}, NumPy {version('numpy')}, "
         f"splitbrain {__version__} ({_commit()})",
         f"Kernels in use: {in_use()}",
+        f"Load average at the beginning: {os.getloadavg()[0]:.1f}",
     )
 
 

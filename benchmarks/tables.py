@@ -19,6 +19,7 @@ _HEADS = (
     "history",
     "answer",
     "check",
+    "CPU",
     "with witness",
     "peak memory",
     "procedure",
@@ -108,6 +109,7 @@ def _cells(result: Result) -> tuple[str, ...]:
         result.name,
         f"WRONG: {answer}" if result.wrong else answer,
         duration(measured.check_s),
+        duration(measured.cpu_s),
         duration(measured.total_s),
         size(measured.peak_bytes),
         measured.procedure,
@@ -123,7 +125,7 @@ def _ratio(result: Result) -> str:
         return ""
     if result.ratio is None:
         return "answers" if result.peer.unanswered else ""
-    digits = f"{result.ratio:,.0f}" if result.ratio >= 10 else f"{result.ratio:.1f}"
+    digits = f"{float(f'{result.ratio:.2g}'):,.10g}"
     return f"{'>' if result.peer.unanswered else ''}{digits}x"
 
 

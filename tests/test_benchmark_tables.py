@@ -35,7 +35,7 @@ def result(
         peer=Peer(valid=peer or Figure(text="-")),
         target=Target(valid_s=target_s),
     )
-    run = Run(decided_s=seconds, total_s=2 * seconds)
+    run = Run(decided_s=seconds, total_s=2 * seconds, cpu_s=seconds / 2)
     measured = Measured(answer=answer, reason=reason, runs=(run,), wrong=wrong, operations=1_000)
     return Result(row=row, illegal=False, measured=measured)
 
@@ -74,6 +74,8 @@ def test_a_figure_of_the_peer_becomes_a_ratio() -> None:
     assert cells(result(2, peer=Figure(text="5 s", seconds=5)))["ratio"] == "2.5x"
     never = Figure(text=">60 s", seconds=60, unanswered=True)
     assert cells(result(0.5, peer=never))["ratio"] == ">120x"
+    assert cells(result(0.00345, peer=never))["ratio"] == ">17,000x"
+    assert cells(result(60, peer=Figure(text="5 s", seconds=5)))["ratio"] == "0.083x"
     full = Figure(text="out of memory", unanswered=True)
     assert cells(result(0.5, peer=full))["ratio"] == "answers"
     assert cells(result(0.5))["ratio"] == ""
@@ -95,7 +97,9 @@ def test_without_an_answer_there_is_no_ratio_and_no_target_is_met() -> None:
 
 def test_targets_are_of_the_check_without_the_witness() -> None:
     """And a wrong verdict meets none."""
-    assert cells(result(0.9, target_s=1))["met"] == "yes"
+    found = cells(result(0.9, target_s=1))
+    assert (found["check"], found["CPU"], found["with witness"]) == ("900 ms", "450 ms", "1.8 s")
+    assert found["met"] == "yes"
     assert cells(result(1.5, target_s=1))["met"] == "no, 1.5x it"
     wrong = result(0.9, answer="invalid", target_s=1, wrong=("no such thing",))
     assert wrong.met is False
