@@ -195,3 +195,36 @@ def test_results_are_placed_between_the_marks() -> None:
     with pytest.raises(ValueError, match="results: begin"):
         collect.placed("nothing here", "new")
     assert collect.framed("| a |\n") == "| a |"
+
+
+def test_collecting_refreshes_the_page(tmp_path: Path) -> None:
+    """One command: run, write the results, and put them into the documentation."""
+    page, output = tmp_path / "page.md", tmp_path / "out" / "all.md"
+    page.write_text(f"Kept.\n{collect.BEGIN}\nold\n{collect.END}\nKept too.\n")
+    where = ["--output", str(output), "--docs", str(page), "--only", "linearizable"]
+    assert collect.main([*where, "--date", "today", "--", "--rows", "queue, 1k x 5"]) == 0
+    text = page.read_text()
+    assert output.read_text().strip() in text
+    assert text.startswith("Kept.\n")
+    assert text.endswith("Kept too.\n")
+    assert "old" not in text
+    assert "- Date: today" in text
+    assert "| queue, 1k x 5, valid | valid |" in text
+
+
+def test_a_benchmark_that_fails_fails_the_collection(tmp_path: Path) -> None:
+    """And the page says so."""
+    output = tmp_path / "all.md"
+    where = ["--output", str(output), "--only", "linearizable"]
+    assert collect.main([*where, "--", "--limit", "long"]) == 1
+    assert "This benchmark FAILED (exit code 2)." in output.read_text()
+
+
+def test_a_wrong_verdict_fails_the_benchmark(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever its speed."""
+    lie = Measured(answer="invalid", wrong=("it is valid",), operations=1)
+    monkeypatch.setattr("benchmarks.linearizable.measure", lambda *_: lie)
+    assert main(["--rows", "queue, 1k x 5, valid"]) == 1
+    assert "WRONG: it is valid" in capsys.readouterr().err
