@@ -60,12 +60,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports
 
+# The results lie in build/benchmarks.md. Into the documentation too: make bench BENCH='--docs docs/benchmarks.md';
+# less of it: make bench BENCH='--only linearizable -- --quick'
 bench: $(VENV)/.installed-dev
-	@for file in benchmarks/[a-z]*.py; do \
-	  name=$$(basename $$file .py); \
-	  echo "== $$name"; \
-	  $(BIN)/python -m benchmarks.$$name || exit 1; \
-	done
+	$(BIN)/python -m benchmarks.collect --date "$$(date -u +%Y-%m-%d)" $(BENCH)
 
 soak: $(VENV)/.installed-dev
 	$(BIN)/pytest -n 2 --hypothesis-profile soak $(PYTEST_ARGS)
