@@ -2,13 +2,15 @@
 
 Keywords, symbols and characters become strings, sets become lists, and maps become :class:`Map`
 with strings as keys. A tagged literal is its value, except that ``#jepsen.independent/tuple`` makes
-a :class:`Tuple`.
+a :class:`Tuple`. A ratio, a float that is too large and ``##NaN`` are text, since a history has the
+values of JSON.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from math import isfinite
 from typing import Any, NamedTuple
 
 __all__ = ["EdnError", "Keyword", "Map", "Tuple", "forms", "show"]
@@ -22,12 +24,13 @@ _TOKEN = re.compile(
       | (?P<string>"(?:[^"\\]|\\.)*")
       | (?P<char>\\(?:newline|space|tab|return|formfeed|backspace|u[0-9a-fA-F]{4}|\S))
       | (?P<tag>\#[A-Za-z][^\s,()\[\]{}";]*)
-      | (?P<atom>[^\s,()\[\]{}";\\\#][^\s,()\[\]{}";]*)""",
+      | (?P<atom>\#\#-?[A-Za-z]+|[^\s,()\[\]{}";\\\#][^\s,()\[\]{}";]*)""",
     re.VERBOSE | re.DOTALL,
 )
 _INTEGER = re.compile(r"[+-]?\d+N?")
 _FLOAT = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?M?")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _CHARACTERS = {
     "newline": "\n",
@@ -37,6 +40,7 @@ _CHARACTERS = {
     "formfeed": "\f",
     "backspace": "\b",
 }
+_DIGITS_MAX = 1000  # Python refuses to read a few thousand digits
 _CLOSERS = {"[": "]", "(": ")", "{": "}", "#{": "}"}
 _WORDS = {"nil": None, "true": True, "false": False}
 
@@ -110,6 +114,8 @@ def forms(text: str) -> Iterator[Any]:
         if len(stack) == 1:
             yield from stack[0].items
             stack[0].items.clear()
+    if stack[-1].prefixes:
+        raise EdnError(place, f"no form after {stack[-1].prefixes[-1]}", "a form")
     if len(stack) > 1:
         offset = stack[-1].offset
         raise EdnError(offset, f"{stack[-1].opener!r} is never closed", "a whole file")
@@ -136,12 +142,22 @@ def _name(key: Any) -> str:
 
 def _scalar(kind: str | None, token: str, place: int) -> Any:
     if kind == "string":
-        return _ESCAPE.sub(_unescaped, token[1:-1])
+        return _whole(_ESCAPE.sub(_unescaped, token[1:-1]), place) if "\\" in token else token[1:-1]
     if kind == "char":
-        return _character(token[1:])
+        return _whole(_character(token[1:]), place)
     if token in _WORDS:
         return _WORDS[token]
     return Keyword(token[1:]) if token[0] == ":" else _number(token, place)
+
+
+def _whole(text: str, place: int) -> str:
+    """``text`` with each pair of surrogates as the character that it stands for."""
+    if not _SURROGATE.search(text):
+        return text
+    try:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    except UnicodeDecodeError as error:
+        raise EdnError(place, "half of a character", "both surrogates") from error
 
 
 def _character(name: str) -> str:
@@ -153,9 +169,12 @@ def _character(name: str) -> str:
 def _number(token: str, place: int) -> Any:
     """A number; else the symbol, or the ratio, as text."""
     if _INTEGER.fullmatch(token):
+        if len(token) > _DIGITS_MAX:
+            raise EdnError(place, "an integer that is too long", f"{_DIGITS_MAX} digits")
         return int(token.rstrip("N"))
     if _FLOAT.fullmatch(token):
-        return float(token.rstrip("M"))
+        number = float(token.rstrip("M"))
+        return number if isfinite(number) else token
     if token[0].isdigit() and "/" not in token:
         raise EdnError(place, f"{token!r}", "a number")
     return token

@@ -7,84 +7,33 @@ client is a pair and the invocations of reads are too (as Jepsen prints them wit
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from harness.core.history import History
 from harness.core.operation import NEMESIS, Event
-from harness.formats.edn import EdnError, Keyword, Map, Tuple, forms, show
-from harness.formats.rows import Row, Trouble, assemble, refuse
+from harness.formats.columns import Unusual, jepsen_history
+from harness.formats.edn import Keyword, Tuple, show
+from harness.formats.edn_events import plain_lines, read_maps
+from harness.formats.edn_lines import tokenize_lines
+from harness.formats.rows import Row, assemble
+from harness.formats.tokens import tokenize
 
-__all__ = ["read_jepsen", "read_maps", "write_jepsen"]
+__all__ = ["load_jepsen", "read_jepsen", "write_jepsen"]
 
-_INTEGER_MAX = 1 << 62
+
+def load_jepsen(path: Path) -> History:
+    """The history in the file at ``path``. Raises :class:`Unusual` for what :func:`read_jepsen`
+    must read, and :class:`BadInput`. O(n log n)."""
+    return jepsen_history(tokenize(path, "edn", plain_lines), str(path), independent=True)
 
 
 def read_jepsen(text: str, source: str) -> History:
     """The history in ``text``. Raises :class:`BadInput` naming line and column."""
-    return assemble(_independent(read_maps(text, source)), source, text)
-
-
-def read_maps(text: str, source: str) -> list[Row]:
-    """The events in ``text``, each an EDN map; ``:key`` is the key of the event."""
-    rows, troubles = [], []
     try:
-        for form in _maps(text):
-            row = _row(form)
-            if isinstance(row, Trouble):
-                troubles.append(row)
-            else:
-                rows.append(row)
-    except EdnError as error:
-        troubles.append(Trouble(error.offset, error.found, error.needed))
-    if troubles:
-        raise refuse(source, text, troubles)
-    return rows
-
-
-def _maps(text: str) -> Iterator[Map]:
-    for form in forms(text):
-        for one in form if isinstance(form, list) else (form,):
-            if not isinstance(one, Map):
-                raise EdnError(0, f"{show(one)[:40]} among the events", "a map for each event")
-            yield one
-
-
-def _row(form: Map) -> Row | Trouble:
-    process: Any = form.get("process")
-    kind, f = form.get("type"), form.get("f")
-    if process != NEMESIS and not _natural(process):
-        return Trouble(form.offset, f"process {show(process)}", "a whole number, or :nemesis")
-    if not isinstance(kind, str) or not isinstance(f, str):
-        return Trouble(form.offset, f"type {show(kind)}, f {show(f)}", ":type and :f, keywords")
-    for name in ("time", "index"):
-        if form.get(name) is not None and not _natural(form[name]):
-            return Trouble(form.offset, f"{name} {show(form[name])}", "a whole number from 0")
-    return Row(
-        process=NEMESIS if process == NEMESIS else process,
-        type=str(kind),
-        f=str(f),
-        key=_plain(form.get("key")),
-        value=_plain(form.get("value")),
-        error=_plain(form.get("error")),
-        time=form.get("time"),
-        index=form.get("index"),
-        offset=form.offset,
-    )
-
-
-def _natural(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _INTEGER_MAX
-
-
-def _plain(value: Any) -> Any:
-    """``value`` in the types of JSON, but for tuples of ``independent``."""
-    if isinstance(value, Tuple):
-        return Tuple(_plain(value.key), _plain(value.value))
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    if isinstance(value, dict):
-        return {str(name): _plain(one) for name, one in value.items()}
-    return str(value) if isinstance(value, Keyword) else value
+        return jepsen_history(tokenize_lines(text), source, independent=True)
+    except Unusual:
+        return assemble(_independent(read_maps(text, source)), source, text)
 
 
 def _independent(rows: Sequence[Row]) -> list[Row]:
