@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from math import isfinite
 from typing import Any, NamedTuple
 
-__all__ = ["EdnError", "Keyword", "Map", "Tuple", "forms", "show"]
+__all__ = ["INDEPENDENT", "EdnError", "Keyword", "Map", "Tuple", "forms", "keyword", "show"]
 
-_INDEPENDENT = "jepsen.independent/tuple"
+INDEPENDENT = "jepsen.independent/tuple"
 _TOKEN = re.compile(
     r"""(?P<blank>[\s,]+|;[^\n]*)
       | (?P<discard>\#_)
@@ -40,7 +40,7 @@ _CHARACTERS = {
     "formfeed": "\f",
     "backspace": "\b",
 }
-_DIGITS_MAX = 1000  # Python refuses to read a few thousand digits
+_DIGITS_MAX = 4300  # as many as Python reads
 _CLOSERS = {"[": "]", "(": ")", "{": "}", "#{": "}"}
 _WORDS = {"nil": None, "true": True, "false": False}
 
@@ -85,7 +85,7 @@ class _Frame:
             prefix = self.prefixes.pop()
             if prefix == "#_":
                 return
-            if prefix == _INDEPENDENT and isinstance(value, list) and len(value) == 2:
+            if prefix == INDEPENDENT and isinstance(value, list) and len(value) == 2:
                 value = Tuple(*value)
         self.items.append(value)
 
@@ -129,7 +129,10 @@ def _closed(frame: _Frame, place: int) -> Any:
     names, values = frame.items[::2], frame.items[1::2]
     if len(names) != len(values):
         raise EdnError(frame.offset, "a key without a value", "pairs in a map")
-    result = Map(zip(map(_name, names), values, strict=True))
+    try:
+        result = Map(zip(map(_name, names), values, strict=True))
+    except RecursionError as error:
+        raise EdnError(frame.offset, "a key that is nested too deeply", "a plain key") from error
     if len(result) != len(names):
         raise EdnError(frame.offset, "a key more than once", "each key once in a map")
     result.offset = frame.offset
@@ -205,7 +208,7 @@ _SHOWN: tuple[tuple[type, Callable[[Any], str]], ...] = (
     (bool, lambda value: "true" if value else "false"),
     (Keyword, lambda value: f":{value}"),
     (str, _quoted),
-    (Tuple, lambda value: f"#{_INDEPENDENT} [{show(value.key)} {show(value.value)}]"),
+    (Tuple, lambda value: f"#{INDEPENDENT} [{show(value.key)} {show(value.value)}]"),
     (dict, lambda value: "{" + ", ".join(map(_pair, value.items())) + "}"),
     (list, lambda value: "[" + " ".join(map(show, value)) + "]"),
     (tuple, lambda value: "[" + " ".join(map(show, value)) + "]"),
@@ -213,8 +216,9 @@ _SHOWN: tuple[tuple[type, Callable[[Any], str]], ...] = (
 
 
 def _pair(item: tuple[str, Any]) -> str:
-    return f"{show(_keyword(item[0]))} {show(item[1])}"
+    return f"{show(keyword(item[0]))} {show(item[1])}"
 
 
-def _keyword(key: str) -> str:
+def keyword(key: str) -> str:
+    """``key`` as a keyword, if there is one of that name."""
     return Keyword(key) if re.fullmatch(r"[A-Za-z*+!_?<>=.-][\w*+!?<>=.#:/-]*", key) else key

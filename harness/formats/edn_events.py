@@ -9,9 +9,9 @@ from harness.core.operation import NEMESIS
 from harness.formats.edn import EdnError, Keyword, Map, Tuple, forms, show
 from harness.formats.rows import Row, Trouble, refuse
 
-__all__ = ["plain", "plain_lines", "read_maps", "row_of"]
+__all__ = ["INTEGER_MAX", "plain", "plain_lines", "read_maps", "row_of"]
 
-_INTEGER_MAX = 1 << 62
+INTEGER_MAX = 1 << 62
 _DEPTH_MAX = 256
 
 
@@ -86,7 +86,7 @@ def row_of(form: Map) -> Row | Trouble:
 
 
 def _natural(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _INTEGER_MAX
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < INTEGER_MAX
 
 
 def _shown(value: Any) -> str:

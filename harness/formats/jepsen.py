@@ -6,20 +6,28 @@ client is a pair and the invocations of reads are too (as Jepsen prints them wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.core.errors import BadInput, Problem
 from harness.core.history import History
-from harness.core.operation import NEMESIS, Event
+from harness.core.operation import NEMESIS, Type
 from harness.formats.columns import Unusual, jepsen_history
-from harness.formats.edn import Keyword, Tuple, show
-from harness.formats.edn_events import plain_lines, read_maps
+from harness.formats.edn import INDEPENDENT, Tuple, keyword, show
+from harness.formats.edn_events import INTEGER_MAX, plain_lines, read_maps
 from harness.formats.edn_lines import tokenize_lines
 from harness.formats.rows import Row, assemble
 from harness.formats.tokens import tokenize
 
 __all__ = ["load_jepsen", "read_jepsen", "write_jepsen"]
+
+_NEMESIS = -1
+_TYPES = tuple(f":{kind.name.lower()}" for kind in Type)
+_CHUNK = 1 << 16
 
 
 def load_jepsen(path: Path) -> History:
@@ -70,21 +78,78 @@ def _keyed(row: Row) -> Row:
 
 
 def write_jepsen(history: History) -> Iterator[str]:
-    """Lines of EDN, one an event."""
-    return (_line(event) for event in history.events())
+    """Lines of EDN, one an event. Raises :class:`BadInput` for what they cannot say: numbers of
+    2^62 and more, and keys where only a nemesis has them. O(n), a chunk at a time."""
+    if problems := list(_obstacles(history)):
+        raise BadInput(problems)
+    return _lines(history, _must_be_tagged(history))
 
 
-def _line(event: Event) -> str:
-    process = Keyword(NEMESIS) if event.process == NEMESIS else event.process
-    value = event.value if event.key is None else Tuple(event.key, event.value)
-    fields: dict[str, Any] = {
-        "index": event.index,
-        "time": event.time,
-        "process": process,
-        "type": Keyword(event.type),
-        "f": Keyword(event.f),
-        "value": value,
+def _obstacles(history: History) -> Iterator[Problem]:
+    largest = max(int(column.max(initial=0)) for column in (history.index, history.process))
+    if largest >= INTEGER_MAX:
+        yield Problem(f"the number {largest}", "less than 2^62 in jepsen-edn", "number anew")
+    nemesis = history.process == _NEMESIS
+    if history.key[nemesis].any() and not history.key[~nemesis].any():
+        yield Problem("a nemesis with a key, and no client with one", "keys of clients", "omit it")
+
+
+def _must_be_tagged(history: History) -> NDArray[np.bool_]:
+    """The events whose value is written as a tagged tuple: all that have a key, and those whose
+    pair would be taken for a key and a value, which get the key nil."""
+    keyed = history.key > 0
+    client = history.process != _NEMESIS
+    pair = np.array([isinstance(one, list) and len(one) == 2 for one in history.values])
+    asks = np.array(
+        [
+            one[1] is None if is_pair else False
+            for one, is_pair in zip(history.values, pair, strict=True)
+        ]
+    )
+    read = (history.f == history.function("read")) & (history.type == Type.INVOKE) & client
+    pairs = pair[history.value] & client
+    mistaken = keyed.any() or (
+        pairs[client].all() and read.any() and asks[history.value[read]].all()
+    )
+    return keyed | pairs if mistaken else keyed
+
+
+def _lines(history: History, tagged: NDArray[np.bool_]) -> Iterator[str]:
+    shown = {
+        name: _Shown(getattr(history, name), how)
+        for name, how in (("functions", _function), ("keys", show), ("values", show))
     }
-    if event.error is not None:
-        fields["error"] = event.error
-    return show(fields) + "\n"
+    functions, keys, values = shown["functions"], shown["keys"], shown["values"]
+    columns = (history.index, history.time, history.process, history.type, history.f)
+    for begin in range(0, len(history), _CHUNK):
+        rows = slice(begin, begin + _CHUNK)
+        cells = [column[rows].tolist() for column in (*columns, history.key, history.value, tagged)]
+        for row, (index, time, process, kind, f, key, value, is_tuple) in enumerate(
+            zip(*cells, strict=True), begin
+        ):
+            text = values[value]
+            if is_tuple:
+                text = f"#{INDEPENDENT} [{keys[key]} {text}]"
+            error = history.errors.get(row)
+            who = ":nemesis" if process < 0 else process
+            yield (
+                f"{{:index {index}, :time {time}, :process {who}, "
+                f":type {_TYPES[kind]}, :f {functions[f]}, :value {text}"
+                f"{'' if error is None else ', :error ' + show(error)}}}\n"
+            )
+
+
+class _Shown(dict[int, str]):
+    """Codes to EDN, each shown once."""
+
+    def __init__(self, table: Sequence[Any], how: Callable[[Any], str]) -> None:
+        super().__init__()
+        self._table, self._how = table, how
+
+    def __missing__(self, code: int) -> str:
+        text = self[code] = self._how(self._table[code])
+        return text
+
+
+def _function(name: str) -> str:
+    return show(keyword(name))
