@@ -28,6 +28,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _INTEGER = re.compile(r"[+-]?\d+N?")
+_HEXADECIMAL = re.compile(r"[+-]?0[xX][0-9a-fA-F]{1,1000}N?")  # Clojure prints them in #object
 _FLOAT = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?M?")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -175,6 +176,8 @@ def _number(token: str, place: int) -> Any:
         if len(token) > _DIGITS_MAX:
             raise EdnError(place, "an integer that is too long", f"{_DIGITS_MAX} digits")
         return int(token.rstrip("N"))
+    if _HEXADECIMAL.fullmatch(token):
+        return int(token.rstrip("N"), 16)
     if _FLOAT.fullmatch(token):
         number = float(token.rstrip("M"))
         return number if isfinite(number) else token
