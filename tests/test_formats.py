@@ -104,6 +104,15 @@ def test_independent_tuples_become_keys(tmp_path: Path, tag: str) -> None:
     assert rows(history)[3] == (0, "invoke", "read", "x", None)
 
 
+def test_transactions_without_process_and_function_are_of_one_process(tmp_path: Path) -> None:
+    """As in the example of Elle's paper."""
+    text = "{:index 0 :type :invoke :value [[:r 1 nil]]}\n{:index 1 :type :ok :value [[:r 1 [2]]]}"
+    assert rows(read(tmp_path, text)) == [
+        (0, "invoke", "txn", None, [["r", 1, None]]),
+        (0, "ok", "txn", None, [["r", 1, [2]]]),
+    ]
+
+
 def test_a_pair_is_a_value_where_reads_ask_for_none(tmp_path: Path) -> None:
     lines = [
         "{:process 0 :type :invoke :f :cas :value [1 2]}",
@@ -144,6 +153,14 @@ def test_etcd_logs_are_read(tmp_path: Path) -> None:
         ("{:process 0 :type :ok :f :read} 7", ":1:1:", "7 among the events"),
         ("{:process 0 :type}", ":1:1:", "without a value"),
         ("{:process 0 :process 0}", ":1:1:", "more than once"),
+        ("{:process 0 :type :ok :f :read} #_", ":1:35:", "no form after #_"),
+        ('{:process 0 :type :ok :f "\\ud83d"}', ":1:26:", "half of a character"),
+        ("{:process 0 :type :ok :f " + "9" * 5000 + "}", ":1:26:", "too long"),
+        ("{:process 0 :type :ok :f :a :value " + "[" * 300 + "]" * 300 + "}", ":1:1:", "levels"),
+        ("{:process 0 " + "[" * 9999 + "]" * 9999 + " 1}", ":1:1:", "nested too deeply"),
+        ("{:process 0}" + "[" * 9999 + "]" * 9999, ":1:1:", "something deeply nested"),
+        ("{:type :ok :value [1]}\n{:process 0 :type :ok :f :a}", ":2:1:", "another kind"),
+        ("{:type :ok :value 1}", ":1:1:", "process nil"),
         ("{:process 0 :time 1.5 :type :ok :f :read}", ":1:1:", "time 1.5"),
         (LOG + "what else\n", ":7:1:", "another kind of line"),
         (LOG + "INFO  jepsen.util - 1\t:invoke\t:write\tx\n", ":7:1:", ":write x"),
@@ -256,7 +273,8 @@ def test_deep_nesting_needs_no_recursion() -> None:
 
 def test_forms() -> None:
     text = (
-        r'[:a/b \newline \a \u0041 1/2 -3 +4 2.5M 7N "\u00e9\n" #inst "2020" #{1} (x) {:k {1 2}}]'
+        r'[:a/b \newline \a \u0041 1/2 -3 +4 2.5M 7N "\u00e9\n" #inst "2020" #{1} (x) {:k {1 2}}'
+        r' ##NaN ##-Inf 1e999 #object[a.B$fn 0x1F "x"] "\ud83d\ude00"]'
     )
     expected = [
         "a/b",
@@ -273,6 +291,9 @@ def test_forms() -> None:
         [1],
         ["x"],
         {"k": {"1": 2}},
+        *("##NaN", "##-Inf", "1e999"),
+        ["a.B$fn", 31, "x"],
+        "\U0001f600",
     ]
     (value,) = forms(text)
     assert value == expected

@@ -11,9 +11,10 @@ Intervals are closed: two operations that touch in time are concurrent.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from harness.core.errors import BadInput, Problem
 from harness.core.operation import NEMESIS, Event, Type
 
-__all__ = ["NEVER", "History", "Interner", "Operations"]
+__all__ = ["NEVER", "History", "Interner", "Operations", "stable_order"]
 
 NEVER = np.int64(1 << 62)
 """The return time of an operation that never certainly returned."""
@@ -32,6 +33,8 @@ _TYPES = {"invoke": Type.INVOKE, "ok": Type.OK, "fail": Type.FAIL, "info": Type.
 _TYPE_NAMES = ("invoke", "ok", "fail", "info")
 _NEMESIS_PROCESS = -1
 _PROBLEMS_MAX = 20
+_BATCH = 4096
+_PLAIN = frozenset({int, str, type(None)})  # equal in Python if and only if they are one value
 
 Ints = NDArray[np.int64]
 
@@ -55,6 +58,35 @@ class Interner:
             code = self._codes[name] = len(self.values)
             self.values.append(value)
         return code
+
+    def codes(self, values: Iterable[Any]) -> list[int]:
+        """The codes of ``values``, in their order."""
+        get, code = self._codes.get, self.code
+        return [
+            0
+            if value is None
+            else (get(value) if type(value) is int or type(value) is str else None) or code(value)
+            for value in values
+        ]
+
+    @staticmethod
+    def merged(values: Sequence[Any]) -> tuple[tuple[Any, ...], Ints | None]:
+        """``values`` (the first is ``None``) without those that equal an earlier one, and the code
+        of each, ``int64[len(values)]``; None when each is a value of its own."""
+        plain = {*map(type, values)} <= _PLAIN
+        if plain and len(dict.fromkeys(values)) == len(values):
+            return tuple(values), None
+        interner = Interner()
+        codes = np.fromiter(map(interner.code, values), dtype=np.int64, count=len(values))
+        return tuple(interner.values), codes if len(interner.values) < len(values) else None
+
+
+def stable_order(numbers: Ints) -> Ints:
+    """The positions of ``numbers`` in ascending order; equal ones keep theirs. O(n) where the
+    numbers lie close together (NumPy sorts 16 bits by radix), else O(n log n)."""
+    if len(numbers) and numbers.min() >= 0 and numbers.max() < 1 << 16:
+        return np.argsort(numbers.astype(np.uint16), kind="stable")
+    return np.argsort(numbers, kind="stable")
 
 
 def _hashable(value: Any) -> tuple[Any, Any]:
@@ -125,32 +157,48 @@ class History:
         :mod:`harness.core.operation`. A history that merely stops (operations still open) is fine.
         """
         functions, keys, nodes, values = Interner(), Interner(), Interner(), Interner()
-        cells = array("q")  # eight a row
+        columns = tuple(array("q") for _ in range(8))
         errors: dict[int, Any] = {}
         negative: list[int] = []
-        for row, event in enumerate(events):
-            if event.error is not None:
-                errors[row] = event.error
-            if event.process != NEMESIS and int(event.process) < 0:
-                negative.append(row)
-            cells.extend(
-                (
-                    event.index,
-                    event.time,
-                    _NEMESIS_PROCESS if event.process == NEMESIS else int(event.process),
-                    _TYPES[event.type],
-                    functions.code(event.f),
-                    keys.code(event.key),
-                    values.code(event.value),
-                    nodes.code(event.node),
-                )
+        rows = 0
+        events = iter(events)
+        # A column of a batch at a time: half as long as an event at a time.
+        while batch := tuple(islice(events, _BATCH)):
+            errors.update(
+                (row, event.error)
+                for row, event in enumerate(batch, rows)
+                if event.error is not None
             )
-        table = np.frombuffer(cells, dtype=np.int64).reshape(-1, 8)
-        index, time, process, kind, f, key, value, node = np.ascontiguousarray(table.T)
+            process = [
+                _NEMESIS_PROCESS if event.process == NEMESIS else int(event.process)
+                for event in batch
+            ]
+            if min(process) < 0:
+                negative += (
+                    row
+                    for row, event in enumerate(batch, rows)
+                    if event.process != NEMESIS and int(event.process) < 0
+                )
+            cells: tuple[list[int], ...] = (
+                [event.index for event in batch],
+                [event.time for event in batch],
+                process,
+                [_TYPES[event.type] for event in batch],
+                functions.codes(event.f for event in batch),
+                keys.codes(event.key for event in batch),
+                values.codes(event.value for event in batch),
+                nodes.codes(event.node for event in batch),
+            )
+            for column, numbers in zip(columns, cells, strict=True):
+                column.extend(numbers)
+            rows += len(batch)
+        index, time, process_, kind, f, key, value, node = (
+            np.frombuffer(column, dtype=np.int64) for column in columns
+        )
         history = History(
             index=index,
             time=time,
-            process=process,
+            process=process_,
             type=kind,
             f=f,
             key=key,
@@ -162,13 +210,56 @@ class History:
             values=tuple(values.values),
             errors=errors,
         )
+        return history._checked(source, negative)
+
+    @staticmethod
+    def from_columns(
+        *,
+        index: Ints,
+        time: Ints,
+        process: Ints,
+        type: Ints,
+        f: Ints,
+        key: Ints,
+        value: Ints,
+        node: Ints,
+        functions: tuple[str | None, ...],
+        keys: tuple[Any, ...],
+        nodes: tuple[str | None, ...],
+        values: tuple[Any, ...],
+        errors: dict[int, Any],
+        source: str = "history",
+    ) -> History:
+        """The history with these columns, validated as :meth:`from_events` does it.
+
+        The columns are ``int64[n]``; a process is -1 for the nemesis. The codes are those of an
+        :class:`Interner`: code 0 is ``None``, and no value has two. O(n log n).
+        """
+        history = History(
+            index=index,
+            time=time,
+            process=process,
+            type=type,
+            f=f,
+            key=key,
+            value=value,
+            node=node,
+            functions=functions,
+            keys=keys,
+            nodes=nodes,
+            values=values,
+            errors=errors,
+        )
+        return history._checked(source, np.flatnonzero(process < _NEMESIS_PROCESS))
+
+    def _checked(self, source: str, negative: Iterable[Any]) -> History:
         problems = [
-            history._problem(source, row, "has a negative process", "a process of 0 or more")
+            self._problem(source, int(row), "has a negative process", "a process of 0 or more")
             for row in negative
-        ] + history._problems(source)
+        ] + self._problems(source)
         if problems:
             raise BadInput(problems[:_PROBLEMS_MAX])
-        return history
+        return self
 
     def __len__(self) -> int:
         return len(self.index)
@@ -233,7 +324,7 @@ class History:
     @cached_property
     def _by_process(self) -> Ints:
         clients = np.flatnonzero(self.process != _NEMESIS_PROCESS)
-        return clients[np.argsort(self.process[clients], kind="stable")]
+        return clients[stable_order(self.process[clients])]
 
     @cached_property
     def _pairs(self) -> tuple[Ints, Ints]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +11,17 @@ import msgspec
 
 from harness.core.errors import BadInput, Problem
 from harness.core.history import History
+from harness.formats.columns import Unusual
 from harness.formats.etcd_log import MARK, read_etcd_log, write_etcd_log
-from harness.formats.jepsen import read_jepsen, write_jepsen
+from harness.formats.jepsen import load_jepsen, read_jepsen, write_jepsen
 from harness.formats.jsonl import find_history, read_history
 from harness.formats.packed import BROKEN, open_packed, read_packed
-from harness.formats.porcupine_kv import read_porcupine_kv, write_porcupine_kv
+from harness.formats.porcupine_kv import load_porcupine_kv, read_porcupine_kv, write_porcupine_kv
 
 __all__ = ["FORMATS", "Format", "guess", "read", "require_format", "write"]
 
 _HEAD = 4096
+_BARE = re.compile(r":type\s+:(invoke|ok|fail|info)\b")
 
 
 def _read_splitbrain(text: str, source: str) -> History:
@@ -32,12 +35,14 @@ def _write_splitbrain(history: History) -> Iterable[str]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """``read(text, source)`` and ``write(history)`` raise :class:`BadInput`. ``looks_like`` is
-    asked with the beginning of a file."""
+    asked with the beginning of a file. ``load(path)`` is asked first, where there is one: it is
+    faster, and raises :class:`Unusual` for what it leaves to ``read``."""
 
     summary: str
     read: Callable[[str, str], History]
     write: Callable[[History], Iterable[str]]
     looks_like: Callable[[str], bool]
+    load: Callable[[Path], History] | None = None
 
 
 FORMATS: Mapping[str, Format] = {
@@ -52,12 +57,14 @@ FORMATS: Mapping[str, Format] = {
         read=read_porcupine_kv,
         write=write_porcupine_kv,
         looks_like=lambda head: ":process" in head and ":key" in head,
+        load=load_porcupine_kv,
     ),
     "jepsen-edn": Format(
         summary="a history of Jepsen, Knossos or Elle",
         read=read_jepsen,
         write=write_jepsen,
-        looks_like=lambda head: ":process" in head,
+        looks_like=lambda head: ":process" in head or _BARE.search(head) is not None,
+        load=load_jepsen,
     ),
     "splitbrain": Format(
         summary="our own history.jsonl",
@@ -109,6 +116,11 @@ def read(
     name = format or guess(head, str(found))
     if name == "splitbrain":
         return read_history(found, tolerate_torn_tail=tolerate_torn_tail, warn=warn)
+    if (load := FORMATS[name].load) is not None:
+        try:
+            return load(found)
+        except Unusual:
+            pass
     try:
         text = read_packed(found).decode()
     except UnicodeDecodeError as error:

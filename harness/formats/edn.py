@@ -2,18 +2,20 @@
 
 Keywords, symbols and characters become strings, sets become lists, and maps become :class:`Map`
 with strings as keys. A tagged literal is its value, except that ``#jepsen.independent/tuple`` makes
-a :class:`Tuple`.
+a :class:`Tuple`. A ratio, a float that is too large and ``##NaN`` are text, since a history has the
+values of JSON.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from math import isfinite
 from typing import Any, NamedTuple
 
-__all__ = ["EdnError", "Keyword", "Map", "Tuple", "forms", "show"]
+__all__ = ["INDEPENDENT", "EdnError", "Keyword", "Map", "Tuple", "forms", "keyword", "show"]
 
-_INDEPENDENT = "jepsen.independent/tuple"
+INDEPENDENT = "jepsen.independent/tuple"
 _TOKEN = re.compile(
     r"""(?P<blank>[\s,]+|;[^\n]*)
       | (?P<discard>\#_)
@@ -22,12 +24,14 @@ _TOKEN = re.compile(
       | (?P<string>"(?:[^"\\]|\\.)*")
       | (?P<char>\\(?:newline|space|tab|return|formfeed|backspace|u[0-9a-fA-F]{4}|\S))
       | (?P<tag>\#[A-Za-z][^\s,()\[\]{}";]*)
-      | (?P<atom>[^\s,()\[\]{}";\\\#][^\s,()\[\]{}";]*)""",
+      | (?P<atom>\#\#-?[A-Za-z]+|[^\s,()\[\]{}";\\\#][^\s,()\[\]{}";]*)""",
     re.VERBOSE | re.DOTALL,
 )
 _INTEGER = re.compile(r"[+-]?\d+N?")
+_HEXADECIMAL = re.compile(r"[+-]?0[xX][0-9a-fA-F]{1,1000}N?")  # Clojure prints them in #object
 _FLOAT = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?M?")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _CHARACTERS = {
     "newline": "\n",
@@ -37,6 +41,7 @@ _CHARACTERS = {
     "formfeed": "\f",
     "backspace": "\b",
 }
+_DIGITS_MAX = 4300  # as many as Python reads
 _CLOSERS = {"[": "]", "(": ")", "{": "}", "#{": "}"}
 _WORDS = {"nil": None, "true": True, "false": False}
 
@@ -81,7 +86,7 @@ class _Frame:
             prefix = self.prefixes.pop()
             if prefix == "#_":
                 return
-            if prefix == _INDEPENDENT and isinstance(value, list) and len(value) == 2:
+            if prefix == INDEPENDENT and isinstance(value, list) and len(value) == 2:
                 value = Tuple(*value)
         self.items.append(value)
 
@@ -110,6 +115,8 @@ def forms(text: str) -> Iterator[Any]:
         if len(stack) == 1:
             yield from stack[0].items
             stack[0].items.clear()
+    if stack[-1].prefixes:
+        raise EdnError(place, f"no form after {stack[-1].prefixes[-1]}", "a form")
     if len(stack) > 1:
         offset = stack[-1].offset
         raise EdnError(offset, f"{stack[-1].opener!r} is never closed", "a whole file")
@@ -123,7 +130,10 @@ def _closed(frame: _Frame, place: int) -> Any:
     names, values = frame.items[::2], frame.items[1::2]
     if len(names) != len(values):
         raise EdnError(frame.offset, "a key without a value", "pairs in a map")
-    result = Map(zip(map(_name, names), values, strict=True))
+    try:
+        result = Map(zip(map(_name, names), values, strict=True))
+    except RecursionError as error:
+        raise EdnError(frame.offset, "a key that is nested too deeply", "a plain key") from error
     if len(result) != len(names):
         raise EdnError(frame.offset, "a key more than once", "each key once in a map")
     result.offset = frame.offset
@@ -136,12 +146,22 @@ def _name(key: Any) -> str:
 
 def _scalar(kind: str | None, token: str, place: int) -> Any:
     if kind == "string":
-        return _ESCAPE.sub(_unescaped, token[1:-1])
+        return _whole(_ESCAPE.sub(_unescaped, token[1:-1]), place) if "\\" in token else token[1:-1]
     if kind == "char":
-        return _character(token[1:])
+        return _whole(_character(token[1:]), place)
     if token in _WORDS:
         return _WORDS[token]
     return Keyword(token[1:]) if token[0] == ":" else _number(token, place)
+
+
+def _whole(text: str, place: int) -> str:
+    """``text`` with each pair of surrogates as the character that it stands for."""
+    if not _SURROGATE.search(text):
+        return text
+    try:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    except UnicodeDecodeError as error:
+        raise EdnError(place, "half of a character", "both surrogates") from error
 
 
 def _character(name: str) -> str:
@@ -153,9 +173,14 @@ def _character(name: str) -> str:
 def _number(token: str, place: int) -> Any:
     """A number; else the symbol, or the ratio, as text."""
     if _INTEGER.fullmatch(token):
+        if len(token) > _DIGITS_MAX:
+            raise EdnError(place, "an integer that is too long", f"{_DIGITS_MAX} digits")
         return int(token.rstrip("N"))
+    if _HEXADECIMAL.fullmatch(token):
+        return int(token.rstrip("N"), 16)
     if _FLOAT.fullmatch(token):
-        return float(token.rstrip("M"))
+        number = float(token.rstrip("M"))
+        return number if isfinite(number) else token
     if token[0].isdigit() and "/" not in token:
         raise EdnError(place, f"{token!r}", "a number")
     return token
@@ -186,7 +211,7 @@ _SHOWN: tuple[tuple[type, Callable[[Any], str]], ...] = (
     (bool, lambda value: "true" if value else "false"),
     (Keyword, lambda value: f":{value}"),
     (str, _quoted),
-    (Tuple, lambda value: f"#{_INDEPENDENT} [{show(value.key)} {show(value.value)}]"),
+    (Tuple, lambda value: f"#{INDEPENDENT} [{show(value.key)} {show(value.value)}]"),
     (dict, lambda value: "{" + ", ".join(map(_pair, value.items())) + "}"),
     (list, lambda value: "[" + " ".join(map(show, value)) + "]"),
     (tuple, lambda value: "[" + " ".join(map(show, value)) + "]"),
@@ -194,8 +219,9 @@ _SHOWN: tuple[tuple[type, Callable[[Any], str]], ...] = (
 
 
 def _pair(item: tuple[str, Any]) -> str:
-    return f"{show(_keyword(item[0]))} {show(item[1])}"
+    return f"{show(keyword(item[0]))} {show(item[1])}"
 
 
-def _keyword(key: str) -> str:
+def keyword(key: str) -> str:
+    """``key`` as a keyword, if there is one of that name."""
     return Keyword(key) if re.fullmatch(r"[A-Za-z*+!_?<>=.-][\w*+!?<>=.#:/-]*", key) else key

@@ -19,9 +19,9 @@ from harness.formats.rows import Row, Trouble, assemble, refuse
 __all__ = ["MARK", "read_etcd_log", "write_etcd_log"]
 
 MARK = "jepsen.util - "
-_LINE = re.compile(r"INFO +jepsen\.util - (\d+|:nemesis)\s+:(\w+)\s+:(\S+)\s+(\S.*?)\s*")
-_INTEGER = re.compile(r"-?\d+")
-_PAIR = re.compile(r"\[(-?\d+) (-?\d+)\]")
+_LINE = re.compile(r"INFO +jepsen\.util - (\d{1,18}|:nemesis)\s+:(\w+)\s+:(\S+)\s+(\S.*?)\s*")
+_INTEGER = re.compile(r"-?\d{1,4300}")  # Python reads no more digits
+_PAIR = re.compile(r"\[(-?\d{1,4300}) (-?\d{1,4300})\]")
 _FUNCTIONS = frozenset({"read", "write", "cas"})
 
 
@@ -92,7 +92,10 @@ _OTHER = "convert to jepsen-edn or splitbrain"
 
 def _obstacle(event: Event) -> str | None:
     if event.process == NEMESIS:
-        return None if isinstance(event.value, str) else "its value is no text"
+        if event.key is not None or event.error is not None:
+            return "it has a key or an error"
+        line = isinstance(event.value, str) and event.value.splitlines() == [event.value.strip()]
+        return None if line and re.fullmatch(r"\S+", event.f) else "it is no line of text"
     if event.key is not None:
         return "it has a key"
     if event.f not in _FUNCTIONS:

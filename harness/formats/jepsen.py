@@ -6,85 +6,42 @@ client is a pair and the invocations of reads are too (as Jepsen prints them wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.core.errors import BadInput, Problem
 from harness.core.history import History
-from harness.core.operation import NEMESIS, Event
-from harness.formats.edn import EdnError, Keyword, Map, Tuple, forms, show
-from harness.formats.rows import Row, Trouble, assemble, refuse
+from harness.core.operation import NEMESIS, Type
+from harness.formats.columns import Unusual, jepsen_history
+from harness.formats.edn import INDEPENDENT, Tuple, keyword, show
+from harness.formats.edn_events import INTEGER_MAX, plain_lines, read_maps
+from harness.formats.edn_lines import tokenize_lines
+from harness.formats.rows import Row, assemble
+from harness.formats.tokens import tokenize
 
-__all__ = ["read_jepsen", "read_maps", "write_jepsen"]
+__all__ = ["load_jepsen", "read_jepsen", "write_jepsen"]
 
-_INTEGER_MAX = 1 << 62
+_NEMESIS = -1
+_TYPES = tuple(f":{kind.name.lower()}" for kind in Type)
+_CHUNK = 1 << 16
+
+
+def load_jepsen(path: Path) -> History:
+    """The history in the file at ``path``. Raises :class:`Unusual` for what :func:`read_jepsen`
+    must read, and :class:`BadInput`. O(n log n)."""
+    return jepsen_history(tokenize(path, "edn", plain_lines), str(path), independent=True)
 
 
 def read_jepsen(text: str, source: str) -> History:
     """The history in ``text``. Raises :class:`BadInput` naming line and column."""
-    return assemble(_independent(read_maps(text, source)), source, text)
-
-
-def read_maps(text: str, source: str) -> list[Row]:
-    """The events in ``text``, each an EDN map; ``:key`` is the key of the event."""
-    rows, troubles = [], []
     try:
-        for form in _maps(text):
-            row = _row(form)
-            if isinstance(row, Trouble):
-                troubles.append(row)
-            else:
-                rows.append(row)
-    except EdnError as error:
-        troubles.append(Trouble(error.offset, error.found, error.needed))
-    if troubles:
-        raise refuse(source, text, troubles)
-    return rows
-
-
-def _maps(text: str) -> Iterator[Map]:
-    for form in forms(text):
-        for one in form if isinstance(form, list) else (form,):
-            if not isinstance(one, Map):
-                raise EdnError(0, f"{show(one)[:40]} among the events", "a map for each event")
-            yield one
-
-
-def _row(form: Map) -> Row | Trouble:
-    process: Any = form.get("process")
-    kind, f = form.get("type"), form.get("f")
-    if process != NEMESIS and not _natural(process):
-        return Trouble(form.offset, f"process {show(process)}", "a whole number, or :nemesis")
-    if not isinstance(kind, str) or not isinstance(f, str):
-        return Trouble(form.offset, f"type {show(kind)}, f {show(f)}", ":type and :f, keywords")
-    for name in ("time", "index"):
-        if form.get(name) is not None and not _natural(form[name]):
-            return Trouble(form.offset, f"{name} {show(form[name])}", "a whole number from 0")
-    return Row(
-        process=NEMESIS if process == NEMESIS else process,
-        type=str(kind),
-        f=str(f),
-        key=_plain(form.get("key")),
-        value=_plain(form.get("value")),
-        error=_plain(form.get("error")),
-        time=form.get("time"),
-        index=form.get("index"),
-        offset=form.offset,
-    )
-
-
-def _natural(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _INTEGER_MAX
-
-
-def _plain(value: Any) -> Any:
-    """``value`` in the types of JSON, but for tuples of ``independent``."""
-    if isinstance(value, Tuple):
-        return Tuple(_plain(value.key), _plain(value.value))
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    if isinstance(value, dict):
-        return {str(name): _plain(one) for name, one in value.items()}
-    return str(value) if isinstance(value, Keyword) else value
+        return jepsen_history(tokenize_lines(text), source, independent=True)
+    except Unusual:
+        return assemble(_independent(read_maps(text, source)), source, text)
 
 
 def _independent(rows: Sequence[Row]) -> list[Row]:
@@ -121,21 +78,78 @@ def _keyed(row: Row) -> Row:
 
 
 def write_jepsen(history: History) -> Iterator[str]:
-    """Lines of EDN, one an event."""
-    return (_line(event) for event in history.events())
+    """Lines of EDN, one an event. Raises :class:`BadInput` for what they cannot say: numbers of
+    2^62 and more, and keys where only a nemesis has them. O(n), a chunk at a time."""
+    if problems := list(_obstacles(history)):
+        raise BadInput(problems)
+    return _lines(history, _must_be_tagged(history))
 
 
-def _line(event: Event) -> str:
-    process = Keyword(NEMESIS) if event.process == NEMESIS else event.process
-    value = event.value if event.key is None else Tuple(event.key, event.value)
-    fields: dict[str, Any] = {
-        "index": event.index,
-        "time": event.time,
-        "process": process,
-        "type": Keyword(event.type),
-        "f": Keyword(event.f),
-        "value": value,
+def _obstacles(history: History) -> Iterator[Problem]:
+    largest = max(int(column.max(initial=0)) for column in (history.index, history.process))
+    if largest >= INTEGER_MAX:
+        yield Problem(f"the number {largest}", "less than 2^62 in jepsen-edn", "number anew")
+    nemesis = history.process == _NEMESIS
+    if history.key[nemesis].any() and not history.key[~nemesis].any():
+        yield Problem("a nemesis with a key, and no client with one", "keys of clients", "omit it")
+
+
+def _must_be_tagged(history: History) -> NDArray[np.bool_]:
+    """The events whose value is written as a tagged tuple: all that have a key, and those whose
+    pair would be taken for a key and a value, which get the key nil."""
+    keyed = history.key > 0
+    client = history.process != _NEMESIS
+    pair = np.array([isinstance(one, list) and len(one) == 2 for one in history.values])
+    asks = np.array(
+        [
+            one[1] is None if is_pair else False
+            for one, is_pair in zip(history.values, pair, strict=True)
+        ]
+    )
+    read = (history.f == history.function("read")) & (history.type == Type.INVOKE) & client
+    pairs = pair[history.value] & client
+    mistaken = keyed.any() or (
+        pairs[client].all() and read.any() and asks[history.value[read]].all()
+    )
+    return keyed | pairs if mistaken else keyed
+
+
+def _lines(history: History, tagged: NDArray[np.bool_]) -> Iterator[str]:
+    shown = {
+        name: _Shown(getattr(history, name), how)
+        for name, how in (("functions", _function), ("keys", show), ("values", show))
     }
-    if event.error is not None:
-        fields["error"] = event.error
-    return show(fields) + "\n"
+    functions, keys, values = shown["functions"], shown["keys"], shown["values"]
+    columns = (history.index, history.time, history.process, history.type, history.f)
+    for begin in range(0, len(history), _CHUNK):
+        rows = slice(begin, begin + _CHUNK)
+        cells = [column[rows].tolist() for column in (*columns, history.key, history.value, tagged)]
+        for row, (index, time, process, kind, f, key, value, is_tuple) in enumerate(
+            zip(*cells, strict=True), begin
+        ):
+            text = values[value]
+            if is_tuple:
+                text = f"#{INDEPENDENT} [{keys[key]} {text}]"
+            error = history.errors.get(row)
+            who = ":nemesis" if process < 0 else process
+            yield (
+                f"{{:index {index}, :time {time}, :process {who}, "
+                f":type {_TYPES[kind]}, :f {functions[f]}, :value {text}"
+                f"{'' if error is None else ', :error ' + show(error)}}}\n"
+            )
+
+
+class _Shown(dict[int, str]):
+    """Codes to EDN, each shown once."""
+
+    def __init__(self, table: Sequence[Any], how: Callable[[Any], str]) -> None:
+        super().__init__()
+        self._table, self._how = table, how
+
+    def __missing__(self, code: int) -> str:
+        text = self[code] = self._how(self._table[code])
+        return text
+
+
+def _function(name: str) -> str:
+    return show(keyword(name))

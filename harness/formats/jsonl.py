@@ -12,6 +12,7 @@ import gzip
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ import numpy as np
 from harness.core.errors import BadInput, Problem
 from harness.core.history import History
 from harness.core.operation import NEMESIS, Event
+from harness.formats.columns import Unusual, own_history
 from harness.formats.packed import open_packed
+from harness.formats.tokens import tokenize
 
 __all__ = ["HISTORY_NAME", "find_history", "read_history"]
 
@@ -29,6 +32,7 @@ HISTORY_NAME = "history.jsonl"
 """What a run's directory calls its history."""
 
 _PROBLEMS_MAX = 20
+_BATCH = 4096
 _TIME_MAX = 1 << 62
 _INTEGER_MAX = 1 << 63
 _NO_INDEX = -(1 << 80)
@@ -80,7 +84,21 @@ def read_history(
     through ``warn``. Raises :class:`BadInput` naming file, line and column of everything wrong.
     """
     path = find_history(path)
-    reader = _Reader(path, tolerate_torn_tail, warn)
+    try:
+        history = own_history(tokenize(path, "json", _no_edn), str(path))
+    except Unusual:
+        history = _patiently(path, tolerate_torn_tail, warn)
+    _require_unique(path, history)
+    return history
+
+
+def _no_edn(text: str) -> list[Any]:
+    raise AssertionError(f"no JSON: {text}")
+
+
+def _patiently(path: Path, tolerant: bool, warn: Callable[[str], None]) -> History:
+    """The history, an :class:`Event` a line: what the tokenizer does, and what it leaves."""
+    reader = _Reader(path, tolerant, warn)
     try:
         history = History.from_events(reader.events(), source=str(path))
     except BadInput as error:
@@ -92,7 +110,6 @@ def read_history(
         ) from error
     if reader.problems:
         raise BadInput(reader.problems)
-    _require_unique(path, history)
     return history
 
 
@@ -108,20 +125,39 @@ class _Reader:
     def events(self) -> Iterator[Event]:
         """The readable events, up to where the problems are too many."""
         with open_packed(self._path) as file:
-            for number, line in enumerate(_lines(file, self._cut_off), 1):
-                try:
-                    event = _decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                    self._unreadable(number, line, error)
-                else:
-                    if event.index == _NO_INDEX:
-                        event = msgspec.structs.replace(event, index=number - 1)
-                    if _in_range(event):
-                        yield event
-                    else:
-                        self._out_of_range(number, event)
+            ends: list[Exception] = []
+            lines, number = _lines(file, ends), 1
+            while batch := list(islice(lines, _BATCH)):
+                yield from self._batch(batch, number)
                 if len(self.problems) >= _PROBLEMS_MAX:
                     return
+                number += len(batch)
+        for error in ends:
+            self._cut_off(error)
+
+    def _batch(self, lines: list[bytes], number: int) -> Iterable[Event]:
+        """The events of ``lines``, the first of which is line ``number``."""
+        try:
+            events = [*map(_decode, lines)]
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            return self._one_by_one(lines, number)
+        return events if _usual(events) else self._one_by_one(lines, number)
+
+    def _one_by_one(self, lines: list[bytes], first: int) -> Iterator[Event]:
+        for number, line in enumerate(lines, first):
+            try:
+                event = _decode(line)
+            except (msgspec.DecodeError, ValueError, RecursionError) as error:
+                self._unreadable(number, line, error)
+            else:
+                if event.index == _NO_INDEX:
+                    event = msgspec.structs.replace(event, index=number - 1)
+                if _in_range(event):
+                    yield event
+                else:
+                    self._out_of_range(number, event)
+            if len(self.problems) >= _PROBLEMS_MAX:
+                return
 
     def _unreadable(self, number: int, line: bytes, error: Exception) -> None:
         torn = not line.endswith(b"\n") and not isinstance(error, msgspec.ValidationError)
@@ -156,11 +192,27 @@ class _Reader:
         )
 
 
-def _lines(file: Iterable[bytes], cut_off: Callable[[Exception], None]) -> Iterator[bytes]:
+def _lines(file: Iterable[bytes], ends: list[Exception]) -> Iterator[bytes]:
+    """The lines that can be read, and why there are no more if the file is not whole."""
     try:
         yield from file
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        cut_off(error)
+        ends.append(error)
+
+
+def _usual(events: list[_Unnumbered]) -> bool:
+    """Whether all have indices, and all numbers are in their ranges."""
+    times, indices = [event.time for event in events], [event.index for event in events]
+    processes = [event.process for event in events]
+    numbers = [process for process in processes if process != NEMESIS]
+    return (
+        min(times) >= 0
+        and max(times) < _TIME_MAX
+        and min(indices) >= 0
+        and max(indices) < _INTEGER_MAX
+        and min(numbers, default=0) >= 0
+        and max(numbers, default=0) < _INTEGER_MAX
+    )
 
 
 def _in_range(event: Event) -> bool:
@@ -200,6 +252,8 @@ _NEEDED: dict[str, Any] = {
 
 def _require_unique(path: Path, history: History) -> None:
     """Verdicts name operations by index, so an index must mean one event."""
+    if (np.diff(history.index) > 0).all():
+        return
     indices, counts = np.unique(history.index, return_counts=True)
     twice = indices[counts > 1][:_PROBLEMS_MAX]
     if len(twice):

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from harness.core.errors import BadInput, Problem
 from harness.core.history import History
 from harness.core.operation import NEMESIS, Event
+from harness.formats.columns import Unusual, jepsen_history
 from harness.formats.edn import Keyword, show
-from harness.formats.jepsen import read_maps
+from harness.formats.edn_events import plain_lines, read_maps
+from harness.formats.edn_lines import tokenize_lines
 from harness.formats.rows import assemble
+from harness.formats.tokens import tokenize
 
-__all__ = ["read_porcupine_kv", "write_porcupine_kv"]
+__all__ = ["load_porcupine_kv", "read_porcupine_kv", "write_porcupine_kv"]
 
 _FUNCTIONS = frozenset({"get", "put", "append"})
 
 
+def load_porcupine_kv(path: Path) -> History:
+    """The history in the file at ``path``. Raises :class:`Unusual` for what
+    :func:`read_porcupine_kv` must read, and :class:`BadInput`. O(n log n)."""
+    return jepsen_history(tokenize(path, "edn", plain_lines), str(path), independent=False)
+
+
 def read_porcupine_kv(text: str, source: str) -> History:
     """The history in ``text``. Raises :class:`BadInput` naming line and column."""
-    return assemble(read_maps(text, source), source, text)
+    try:
+        return jepsen_history(tokenize_lines(text), source, independent=False)
+    except Unusual:
+        return assemble(read_maps(text, source), source, text)
 
 
 def write_porcupine_kv(history: History) -> Iterator[str]:
