@@ -2,7 +2,7 @@
 
 Values become hashable without losing what tells them apart: lists turn into tuples, objects into
 tuples of pairs, and numbers that Python holds equal (``True``, ``1`` and ``1.0``) stay different
-because booleans and floats carry their type.
+because booleans and floats carry their type. (The type itself: no list that came from JSON has it.)
 """
 
 from __future__ import annotations
@@ -94,9 +94,9 @@ def freeze(value: Any) -> Hashable:
     if isinstance(value, (list, tuple)):
         return tuple(freeze(item) for item in value)
     if isinstance(value, dict):
-        return ("object", tuple((name, freeze(value[name])) for name in sorted(value)))
+        return (dict, tuple((name, freeze(value[name])) for name in sorted(value)))
     if isinstance(value, (bool, float)):
-        return (type(value).__name__, value)
+        return (type(value), value)
     hashable: Hashable = value
     return hashable
 

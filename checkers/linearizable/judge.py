@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from checkers.linearizable import explain, shrink, staleness, witness, zones
 from checkers.linearizable.budget import Budget, Limits
 from checkers.linearizable.calls import Calls, Violation, Words, columns
-from checkers.linearizable.instances import by_key
+from checkers.linearizable.instances import by_key, freeze
 from checkers.linearizable.procedures import PROCEDURES
 from checkers.linearizable.registers import Ints, Registers, Unsupported, encode
 from checkers.linearizable.search import Instance, Outcome, search
@@ -136,10 +137,7 @@ def judge_any_model(history: History, model: Model, budget: Budget) -> Findings 
     general search. None: nothing was observed."""
     calls = columns(history)
     _refuse_unknown(calls, model)
-    observers = np.zeros(len(calls), dtype=bool)
-    for name in model.observers:
-        observers |= calls.of(name)
-    if not (observers & calls.certain).any():
+    if not _candidates(calls, model).any():
         return None
     findings = Findings()
     todo = np.unique(calls.key)
@@ -156,7 +154,33 @@ def judge_any_model(history: History, model: Model, budget: Budget) -> Findings 
         todo = answer.undecided
     if len(todo):
         _any_by_search(history, model, todo, findings, budget)
-    return findings
+    return findings if findings.broken or _observed(calls, model) else None
+
+
+def _candidates(calls: Calls, model: Model) -> NDArray[np.bool_]:
+    """The operations that may say something of the state."""
+    seen = np.zeros(len(calls), dtype=bool)
+    for name in model.observers:
+        seen |= calls.of(name)
+    return seen & calls.certain
+
+
+def _observed(calls: Calls, model: Model) -> bool:
+    """Whether any operation does say something of the state."""
+    observes = getattr(model, "observes", None)
+    if observes is None:
+        return True
+    seen = _candidates(calls, model)
+    size = len(calls.values)
+    packed = np.unique(((calls.f * size + calls.argument) * size + calls.result)[seen])
+    return any(
+        observes(
+            calls.functions[code // size**2],
+            freeze(calls.values[code // size % size]),
+            freeze(calls.values[code % size]),
+        )
+        for code in packed.tolist()
+    )
 
 
 def _refuse_unknown(calls: Calls, model: Model) -> None:

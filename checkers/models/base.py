@@ -67,12 +67,16 @@ class Model(Protocol):
     Laws: ``step`` is a pure function of its arguments; states are hashable; a function in ``pure``
     returns the state it was given, or :data:`ILLEGAL`.
 
-    A model may also have ``blind``: functions that are legal in every state and lead to the same
-    one, whatever the state and the result; and ``is_pure(f, argument, result)``, for operations
-    that are pure although not all of their function are. Both make the search faster, much so
-    where many operations are open at a time. It may have ``nondeterministic = True``: then ``step``
-    may answer :class:`OneOf`. And it may have ``elements(f, argument, result)``: the values that an
-    operation involves, where a legal history stays legal without all operations on one value.
+    A model may also have
+
+    - ``blind``: functions that are legal in every state and lead to the same one, whatever the
+      state and the result; and ``is_pure(f, argument, result)``, for operations that are pure
+      although not all of their function are. Both make the search much faster where many
+      operations are open at a time.
+    - ``observes(f, argument, result)``: which successes of ``observers`` say something, if not all.
+    - ``elements(f, argument, result)``: the values that an operation involves, where a legal
+      history stays legal without all operations on one value.
+    - ``nondeterministic = True``: then ``step`` may answer :class:`OneOf`.
     """
 
     @property
@@ -93,12 +97,12 @@ class Model(Protocol):
 def truth(value: Any) -> bool | None:
     """The boolean that ``value`` is, frozen or not; None for anything else.
 
-    >>> truth(("bool", False)), truth(True), truth(1)
+    >>> truth((bool, False)), truth(True), truth(1)
     (False, True, None)
     """
     if isinstance(value, bool):
         return value
-    if isinstance(value, tuple) and len(value) == 2 and value[0] == "bool":
+    if isinstance(value, tuple) and len(value) == 2 and value[0] is bool:
         return bool(value[1])
     return None
 

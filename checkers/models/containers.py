@@ -104,7 +104,7 @@ class PriorityQueue(_Buffer):
 def _rank(value: Any) -> tuple[int, Any, str]:
     if isinstance(value, int) and not isinstance(value, bool):
         return 0, value, ""
-    if isinstance(value, tuple) and len(value) == 2 and value[0] == "float":
+    if isinstance(value, tuple) and len(value) == 2 and value[0] is float:
         return 0, value[1], "float"
     return (1, value, "") if isinstance(value, str) else (2, repr(value), "")
 
@@ -140,10 +140,23 @@ class GrowOnlySet:
         if f == "contains":
             return state if truth(result) == present else ILLEGAL
         changes = present == (f == "remove")
-        said = None if result == argument else truth(result)
-        if said is not None and said != changes:
+        if _said(argument, result) not in (None, changes):
             return ILLEGAL
         return state | {argument} if f == "add" else state - {argument}
+
+    def is_pure(self, f: str, argument: Any, result: Any) -> bool:
+        """An update that says that it changed nothing."""
+        return f in ("add", "remove") and _said(argument, result) is False
+
+    def observes(self, f: str, argument: Any, result: Any) -> bool:
+        """A look, or an update that says whether it changed anything."""
+        return f in ("contains", "read") or _said(argument, result) is not None
+
+
+def _said(argument: Any, result: Any) -> bool | None:
+    """Whether an update says that it changed the set; None: it does not say. An echo says nothing,
+    not even that of a boolean element."""
+    return None if result == argument else truth(result)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,13 +187,15 @@ class Log:
     def step(self, state: Items, f: str, argument: Any, result: Any) -> Hashable | Illegal:
         """The entries afterwards."""
         if f == "append":
-            pair = result != argument and isinstance(result, tuple) and len(result) == 2
-            # Booleans and floats come as pairs too; their first item is a name.
-            said = pair and isinstance(result[0], int)
-            if said and result != (len(state), argument):
+            if self.observes(f, argument, result) and result != (len(state), argument):
                 return ILLEGAL
             return (*state, argument)
         if argument is None:
             return state if (result or ()) == state else ILLEGAL
         inside = isinstance(argument, int) and 0 <= argument < len(state)
         return state if result == (state[argument] if inside else None) else ILLEGAL
+
+    def observes(self, f: str, argument: Any, result: Any) -> bool:
+        """A read, or an append that says where its value came to lie."""
+        pair = result != argument and isinstance(result, tuple) and len(result) == 2
+        return f == "read" or (pair and isinstance(result[0], int))

@@ -96,6 +96,10 @@ class MultiRegister:
                 return ILLEGAL
         return frozenset(values.items())
 
+    def observes(self, f: str, argument: Any, result: Any) -> bool:
+        """A transaction that read something."""
+        return any(kind in ("r", "read") for kind, _, _ in result or ())
+
 
 def _asked(steps: tuple[tuple[str, Hashable, Hashable], ...]) -> list[tuple[Hashable, ...]]:
     """The steps of a transaction without what was read."""

@@ -350,6 +350,7 @@ class History:
         revived = invoke & (before == Type.INFO)
         mismatched = ~invoke & (before == Type.INVOKE) & (self.f[rows] != np.roll(self.f[rows], 1))
         backwards = np.flatnonzero(np.diff(self.time) < 0) + 1
+        endless = np.flatnonzero(self.time >= NEVER)
         found = [
             (reopened, "is invoked while an operation of its process is open", "one at a time"),
             (revived, "is invoked by a process whose operation ended as info", "a new process"),
@@ -362,8 +363,12 @@ class History:
             for row in rows[mask][:_PROBLEMS_MAX]
         ]
         problems += [
-            self._problem(source, int(row), "lies before the event above it", "order of time")
-            for row in backwards[:_PROBLEMS_MAX]
+            self._problem(source, int(row), text, need)
+            for places, text, need in (
+                (backwards, "lies before the event above it", "order of time"),
+                (endless, "has a time of 2^62 or more", "nanoseconds, fewer than 2^62"),
+            )
+            for row in places[:_PROBLEMS_MAX]
         ]
         return problems[:_PROBLEMS_MAX]
 

@@ -104,8 +104,22 @@ def judged(model: str, rows: Sequence[Done], *, epoch: bool = False) -> tuple[Ve
 
 
 def _observes(thing: Thing, model: str, row: Done) -> bool:
-    silent = row.f == "read" and row.result is None and "null-reads-anything" in model
-    return row.f in thing.tells and not silent
+    if row.f not in thing.tells:
+        return False
+    if row.f == "read":
+        return row.result is not None or "null-reads-anything" not in model
+    if row.f in ("add", "remove", "append"):
+        if text(row.result) == text(row.argument):
+            return False  # an echo
+        if row.f != "append":
+            return isinstance(row.result, bool)
+        pair: Any = row.result
+        return isinstance(pair, list) and len(pair) == 2 and _whole(pair[0])
+    return row.f != "txn" or any(kind in ("r", "read") for kind, _, _ in row.result or ())
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _wrong_proof(
