@@ -41,12 +41,14 @@ def resident_bytes() -> int:
 @dataclass(slots=True, kw_only=True)
 class Limits:
     """What the whole check shares: ``deadline_s`` on ``clock``, and what the process may hold.
-    ``hit`` is what ended it: ``timeout`` or ``memory``."""
+    ``grace_s`` more may go into the proof of a verdict. ``hit`` is what ended it: ``timeout`` or
+    ``memory``."""
 
     deadline_s: float
     clock: Callable[[], float]
     memory_bytes: int | None = None
     resident: Callable[[], int] = resident_bytes
+    grace_s: float = 0.0
     hit: str | None = None
 
     def reached(self) -> bool:

@@ -27,6 +27,7 @@ from harness.core.verdict import Validity, Verdict
 __all__ = ["Linearizable"]
 
 _ANOMALIES_MAX = 10
+_GRACE = 0.03  # of the time limit
 _STEPS_MAX = 1 << 60 if NATIVE else 2_000_000
 """The compiled search counts what it holds; the other one is bounded by its steps alone."""
 _UNDECIDED_SHOWN_MAX = 10
@@ -70,6 +71,7 @@ class Linearizable:
         limits = Limits(
             deadline_s=self._clock() + context.time_limit_s,
             clock=self._clock,
+            grace_s=context.time_limit_s * _GRACE,
             memory_bytes=context.memory_limit_bytes or usual_memory_bytes(),
         )
         budget = Budget(steps_left=self._steps_max, limits=limits)
@@ -78,7 +80,7 @@ class Linearizable:
         if findings is None:
             sentence = "Nothing was checked: no operation that observes anything succeeded."
             return self._unknown("vacuous", sentence, _details(history, context.model, Findings()))
-        return self._verdict(history, context.model, findings, limits.hit or "timeout")
+        return self._verdict(history, context.model, findings, limits.hit)
 
     def _model(self, name: str) -> Model:
         if name in self._models:
@@ -88,7 +90,9 @@ class Linearizable:
         except BadInput as error:
             raise Unsupported("; ".join(problem.found for problem in error.problems)) from error
 
-    def _verdict(self, history: History, model: str, findings: Findings, limit: str) -> Verdict:
+    def _verdict(
+        self, history: History, model: str, findings: Findings, hit: str | None
+    ) -> Verdict:
         details = _details(history, model, findings)
         if findings.broken:
             keys = sorted(findings.broken)[:_ANOMALIES_MAX]
@@ -102,6 +106,8 @@ class Linearizable:
                 details=details,
             )
         if findings.undecided:
+            full = any(outcome.reason == "memory" for outcome in findings.undecided.values())
+            limit = hit or ("memory" if full else "timeout")
             return self._unknown(limit, _undecided(history, findings, details), details)
         keyed = "" if details["keys"] == 1 else f" on {details['keys']:,} keys"
         return Verdict(

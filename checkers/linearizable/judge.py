@@ -10,10 +10,6 @@ once. Any other goes to the general search, unless one observation alone shows t
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -22,6 +18,7 @@ from numpy.typing import NDArray
 from checkers.linearizable import explain, shrink, staleness, witness, zones
 from checkers.linearizable.budget import Budget, Limits
 from checkers.linearizable.calls import Calls, Violation, Words, columns
+from checkers.linearizable.findings import Findings, Prove, search_all
 from checkers.linearizable.instances import by_key, freeze
 from checkers.linearizable.procedures import PROCEDURES
 from checkers.linearizable.registers import Ints, Registers, Unsupported, encode
@@ -33,21 +30,8 @@ from harness.core.verdict import Anomaly
 
 __all__ = ["Findings", "judge_any_model", "judge_registers"]
 
-_FIRST_STEPS, _FIRST_STEPS_PER_OPERATION, _GROWTH = 50_000, 40, 32
 _WITNESS_STEPS = 2_000_000 if NATIVE else 50_000
 _WITNESS_CHECK_STEPS = 50_000 if NATIVE else 5_000
-
-Prove = Callable[[], Anomaly]
-
-
-@dataclass(slots=True)
-class Findings:
-    """What is known so far. ``broken`` has a way to the anomaly for each broken key, on demand:
-    only a few are ever shown. ``undecided`` are keys with how far the search came."""
-
-    procedures: dict[str, int] = field(default_factory=dict)
-    broken: dict[int, Prove] = field(default_factory=dict)
-    undecided: dict[int, Outcome] = field(default_factory=dict)
 
 
 def judge_registers(history: History, model: Model, budget: Budget) -> Findings | None:
@@ -59,20 +43,20 @@ def judge_registers(history: History, model: Model, budget: Budget) -> Findings 
     findings = Findings()
     ambiguous = np.isin(registers.key, registers.ambiguous())
     if not ambiguous.all():
-        _by_zones(history, registers.select(~ambiguous), findings)
+        _by_zones(history, registers.select(~ambiguous), findings, _proving(budget))
     if ambiguous.any():
-        rest = _by_staleness(history, registers.select(ambiguous), findings)
+        rest = _by_staleness(history, registers.select(ambiguous), findings, _proving(budget))
         _by_search(history, rest, findings, budget)
     return findings
 
 
-def _by_zones(history: History, registers: Registers, findings: Findings) -> None:
+def _by_zones(history: History, registers: Registers, findings: Findings, proving: Budget) -> None:
     found = zones.structure(registers)
     findings.procedures["zones"] = len(np.unique(registers.key))
 
     def prove(violation: zones.Violation) -> Prove:
         def anomaly() -> Anomaly:
-            part = witness.from_zones(found, violation, _witness_budget())
+            part = witness.from_zones(found, violation, proving)
             rows = np.flatnonzero(registers.key == violation.key)
             places = np.searchsorted(rows, np.array(part, dtype=np.int64)).tolist()
             return explain.anomaly(history, registers.select(rows), places, "zones")
@@ -83,7 +67,9 @@ def _by_zones(history: History, registers: Registers, findings: Findings) -> Non
         findings.broken[violation.key] = prove(violation)
 
 
-def _by_staleness(history: History, registers: Registers, findings: Findings) -> Registers:
+def _by_staleness(
+    history: History, registers: Registers, findings: Findings, proving: Budget
+) -> Registers:
     """The registers without those of keys that are broken obviously."""
     found = staleness.stale(registers)
 
@@ -92,7 +78,7 @@ def _by_staleness(history: History, registers: Registers, findings: Findings) ->
             rows = np.flatnonzero(registers.key == one.key)
             part = registers.select(rows)
             corners = [row for row in (one.observation, one.replacement) if row >= 0]
-            judge = witness.Judge(part, _witness_budget())
+            judge = witness.Judge(part, proving)
             places = judge.witness(np.searchsorted(rows, corners).tolist())
             return explain.anomaly(history, part, places, "staleness")
 
@@ -113,6 +99,7 @@ def _by_search(history: History, registers: Registers, findings: Findings, budge
         int(registers.key[rows[0]]): registers.select(rows) for rows in np.split(order, starts)
     }
     findings.procedures["search"] = len(parts)
+    proving = _proving(budget)
 
     def proof(key: int, outcome: Outcome) -> Prove | None:
         part, stuck = parts[key], outcome.stuck
@@ -120,14 +107,14 @@ def _by_search(history: History, registers: Registers, findings: Findings, budge
             return None
         if outcome.legal is False:
             return lambda: explain.anomaly(
-                history, part, witness.from_search(part, stuck, _witness_budget()), "search"
+                history, part, witness.from_search(part, stuck, proving), "search"
             )
-        places = witness.local(part, stuck, _witness_budget(budget))
+        places = witness.local(part, stuck, budget.of(_WITNESS_STEPS))
         if places is None:
             return None
         return lambda: explain.anomaly(history, part, places, "window")
 
-    _search_all(
+    search_all(
         {key: witness.instance(part) for key, part in parts.items()}, proof, findings, budget
     )
 
@@ -212,25 +199,30 @@ def _any_by_search(
         int(operations.key[rows[0]]): (rows, one) for rows, one in by_key(history, model, keys)
     }
     findings.procedures["search"] = len(keyed)
+    proving = _proving(budget)
 
     def proof(key: int, outcome: Outcome) -> Prove | None:
         stuck = outcome.stuck
         if outcome.legal is None or stuck is None:
             return None
-        return lambda: _stuck(history, model, *keyed[key], stuck)
+        return lambda: _stuck(history, model, keyed[key], stuck, proving)
 
-    _search_all({key: one for key, (_, one) in keyed.items()}, proof, findings, budget)
+    search_all({key: one for key, (_, one) in keyed.items()}, proof, findings, budget)
 
 
-def _stuck(history: History, model: Model, rows: Ints, one: Instance, stuck: int) -> Anomaly:
+def _stuck(
+    history: History, model: Model, keyed: tuple[Ints, Instance], stuck: int, budget: Budget
+) -> Anomaly:
     """The anomaly of the return that no order can pass: what was invoked before it, without what
     can be spared."""
+    rows, one = keyed
     until = one.ret[stuck]
     operations = history.operations
     prefix = np.flatnonzero(one.call <= until).tolist()
-    budget = _witness_budget()
 
     def illegal(part: list[int]) -> bool:
+        if budget.expired():
+            return False
         outcome = search(one.select([prefix[i] for i in part]), budget.of(_WITNESS_CHECK_STEPS))
         budget.steps_left -= outcome.steps + len(part)
         return outcome.legal is False and budget.steps_left > 0
@@ -253,64 +245,9 @@ def _stuck(history: History, model: Model, rows: Ints, one: Instance, stuck: int
     )
 
 
-def _search_all(
-    instances: Mapping[int, Instance],
-    proof: Callable[[int, Outcome], Prove | None],
-    findings: Findings,
-    budget: Budget,
-) -> None:
-    """Search every key. ``proof`` turns an outcome (illegal, or not decided) into a proof that the
-    key is broken, where there is one. The cheap keys come first, and all get a short search before
-    any gets a long one, so that one hard key does not keep the others from being decided."""
-    todo = sorted(instances, key=lambda key: (len(instances[key]), key))
-    growth = 1
-    while todo:
-        unfinished = []
-
-        def steps(key: int, growth: int = growth) -> int:
-            first = _FIRST_STEPS + _FIRST_STEPS_PER_OPERATION * len(instances[key])
-            return min(growth * first, budget.steps_left)
-
-        for key, outcome in _searched(todo, instances, budget, steps):
-            findings.undecided.pop(key, None)
-            if outcome.legal:
-                continue
-            late = outcome.legal is False or growth > 1 or steps(key) == budget.steps_left
-            found = proof(key, outcome) if late else None
-            if found is not None:
-                findings.broken[key] = found
-                continue
-            findings.undecided[key] = outcome
-            if outcome.reason == "steps" and steps(key) < budget.steps_left:
-                unfinished.append(key)
-        todo = [] if budget.expired() else unfinished
-        growth *= _GROWTH
-
-
-def _searched(
-    keys: Sequence[int],
-    instances: Mapping[int, Instance],
-    budget: Budget,
-    steps: Callable[[int], int],
-) -> Iterator[tuple[int, Outcome]]:
-    """The outcome for each of ``keys``, in their order; in threads, for the compiled search keeps
-    no lock of Python's."""
-    threads = min(len(keys), os.cpu_count() or 1) if NATIVE else 1
-    if threads == 1:
-        for key in keys:
-            yield key, search(instances[key], budget.of(steps(key)))
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        found = pool.map(
-            lambda key: search(instances[key], budget.of(steps(key), shares=threads)), keys
-        )
-        yield from zip(keys, found, strict=True)
-
-
-def _witness_budget(limit: Budget | None = None) -> Budget:
-    """Steps to find the witness with. Without ``limit`` these alone count: the verdict stands
-    already, and its words must not depend on time."""
-    if limit is not None:
-        return limit.of(_WITNESS_STEPS)
-    unlimited = Limits(deadline_s=float("inf"), clock=lambda: 0.0)
-    return Budget(steps_left=_WITNESS_STEPS, limits=unlimited)
+def _proving(budget: Budget) -> Budget:
+    """What may be spent on the proofs of a verdict that stands already, all of them together. As
+    long as time does not run out, the words do not depend on it."""
+    limits = budget.limits
+    beyond = Limits(deadline_s=limits.deadline_s + limits.grace_s, clock=limits.clock)
+    return Budget(steps_left=_WITNESS_STEPS, limits=beyond)

@@ -114,7 +114,7 @@ class Judge:
     def illegal(self, part: Iterable[int]) -> bool:
         """Whether ``part`` is certainly illegal by itself. False also when the budget is spent."""
         rows = np.array(sorted(part), dtype=np.int64)
-        if not len(rows) or self._budget.steps_left <= 0:
+        if not len(rows) or self._budget.steps_left <= 0 or self._budget.expired():
             return False
         lenient = self._lenient(rows)
         allowed = max(_CHECK_STEPS_MAX, _STEPS_PER_OPERATION * len(rows))
