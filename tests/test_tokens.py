@@ -124,6 +124,21 @@ def test_what_only_looks_like_a_line_is_not_taken_for_one(text: str, tmp_path: P
     assert len({repr(outcome(path, "jepsen-edn", way)) for way in WAYS}) == 1
 
 
+@pytest.mark.parametrize("depth", [60, 70, 300, 985, 2000, 100_000])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_deeply_nested_values_are_read_or_refused(tmp_path: Path, depth: int, end: str) -> None:
+    """And never overflow a stack; the limits are not the same, but the answer is."""
+    path = tmp_path / "history"
+    nested = "[" * depth + "]" * depth
+    for format, line in (("splitbrain", JSON_LINE), ("jepsen-edn", EDN_LINE)):
+        path.write_text(line.format(0, 0, "invoke", nested)[:-1] + end)
+        found = {way: outcome(path, format, way) for way in WAYS}
+        assert found["native"] == found["twin"] == found["patient"]
+        assert found["native"][0] == (
+            "read" if depth < 100 else "refused" if depth > 1000 else found["native"][0]
+        )
+
+
 # --- any events -----------------------------------------------------------------------------
 
 _VALUES = st.recursive(
@@ -348,6 +363,8 @@ def test_a_tokenizer_that_gave_up_stays_so() -> None:
     reader = native.tokens_new(0)
     assert native.tokens_feed(reader, b"{}\n", False) is None
     assert native.tokens_feed(reader, JSON_LINE.format(0, 0, "ok", 1).encode(), True) is None
+    with pytest.raises(ValueError, match="gave up"):
+        native.tokens_tables(reader)
 
 
 @needs_native
