@@ -139,6 +139,32 @@ def test_deeply_nested_values_are_read_or_refused(tmp_path: Path, depth: int, en
         )
 
 
+@pytest.mark.parametrize(
+    "around", ["[{}\n; ]", "[{} ; ]", "[{}])", "({}]", "[{}", "{}]", "[{} \\]", '[{} "]', "]{}["]
+)
+def test_brackets_that_do_not_match_are_seen_in_every_way(tmp_path: Path, around: str) -> None:
+    """Also one that is closed in a comment."""
+    path = tmp_path / "history"
+    path.write_text(around.format(usual(EDN_LINE, ["1", "2"])))
+    found = {way: outcome(path, "jepsen-edn", way) for way in WAYS}
+    assert found["native"] == found["twin"] == found["patient"]
+    assert found["native"][0] == "refused"
+
+
+def test_fields_that_nobody_asks_for_do_not_slow_the_twin(tmp_path: Path) -> None:
+    """But what is wrong with them is an error."""
+    lines = usual(EDN_LINE, ["1", "2", "3"]).replace(":index", ':node "n1", :index')
+    assert len(edn_lines.tokenize_lines(lines).index) == 6
+    path = tmp_path / "history"
+    for bad in ("01x", "[", "#_", '"', "1 2"):
+        path.write_text(
+            lines + EDN_LINE.format(9, 0, "invoke", 9).replace("9}", f"9, :node {bad}}}")
+        )
+        found = {way: outcome(path, "jepsen-edn", way) for way in WAYS}
+        assert found["native"] == found["twin"] == found["patient"]
+        assert found["native"][0] == "refused"
+
+
 # --- any events -----------------------------------------------------------------------------
 
 _VALUES = st.recursive(
