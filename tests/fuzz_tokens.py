@@ -346,11 +346,11 @@ def feed_alone(seed: int, number: int) -> tuple[str, ...]:
             reader, np.frombuffer(data[used:end], dtype=np.uint8).copy(), end == len(data)
         )
         if fed is None:
-            break
+            return format, "alone", "unusual"
         used += fed[0]
         assert used <= end
     native.tokens_tables(reader)
-    return format, "alone", "unusual" if fed is None else "read"
+    return format, "alone", "read"
 
 
 def _is_quick(path: Path, format: str) -> bool:

@@ -124,6 +124,47 @@ def test_what_only_looks_like_a_line_is_not_taken_for_one(text: str, tmp_path: P
     assert len({repr(outcome(path, "jepsen-edn", way)) for way in WAYS}) == 1
 
 
+@pytest.mark.parametrize("depth", [60, 70, 300, 985, 2000, 100_000])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_deeply_nested_values_are_read_or_refused(tmp_path: Path, depth: int, end: str) -> None:
+    """And never overflow a stack; the limits are not the same, but the answer is."""
+    path = tmp_path / "history"
+    nested = "[" * depth + "]" * depth
+    for format, line in (("splitbrain", JSON_LINE), ("jepsen-edn", EDN_LINE)):
+        path.write_text(line.format(0, 0, "invoke", nested)[:-1] + end)
+        found = {way: outcome(path, format, way) for way in WAYS}
+        assert found["native"] == found["twin"] == found["patient"]
+        assert found["native"][0] == (
+            "read" if depth < 100 else "refused" if depth > 1000 else found["native"][0]
+        )
+
+
+@pytest.mark.parametrize(
+    "around", ["[{}\n; ]", "[{} ; ]", "[{}])", "({}]", "[{}", "{}]", "[{} \\]", '[{} "]', "]{}["]
+)
+def test_brackets_that_do_not_match_are_seen_in_every_way(tmp_path: Path, around: str) -> None:
+    """Also one that is closed in a comment."""
+    path = tmp_path / "history"
+    path.write_text(around.format(usual(EDN_LINE, ["1", "2"])))
+    found = {way: outcome(path, "jepsen-edn", way) for way in WAYS}
+    assert found["native"] == found["twin"] == found["patient"]
+    assert found["native"][0] == "refused"
+
+
+def test_fields_that_nobody_asks_for_do_not_slow_the_twin(tmp_path: Path) -> None:
+    """But what is wrong with them is an error."""
+    lines = usual(EDN_LINE, ["1", "2", "3"]).replace(":index", ':node "n1", :index')
+    assert len(edn_lines.tokenize_lines(lines).index) == 6
+    path = tmp_path / "history"
+    for bad in ("01x", "[", "#_", '"', "1 2"):
+        path.write_text(
+            lines + EDN_LINE.format(9, 0, "invoke", 9).replace("9}", f"9, :node {bad}}}")
+        )
+        found = {way: outcome(path, "jepsen-edn", way) for way in WAYS}
+        assert found["native"] == found["twin"] == found["patient"]
+        assert found["native"][0] == "refused"
+
+
 # --- any events -----------------------------------------------------------------------------
 
 _VALUES = st.recursive(
@@ -348,6 +389,8 @@ def test_a_tokenizer_that_gave_up_stays_so() -> None:
     reader = native.tokens_new(0)
     assert native.tokens_feed(reader, b"{}\n", False) is None
     assert native.tokens_feed(reader, JSON_LINE.format(0, 0, "ok", 1).encode(), True) is None
+    with pytest.raises(ValueError, match="gave up"):
+        native.tokens_tables(reader)
 
 
 @needs_native

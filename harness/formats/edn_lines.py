@@ -30,6 +30,7 @@ __all__ = ["tokenize_lines"]
 
 _PIECE = 1 << 20
 _ORDERS_MAX = 8
+_NAMES_MAX = 24
 _CLOSERS = {"[": "]", "(": ")"}
 _NUMBER = "([0-9]{1,18})"
 _VALUE = r"([^\n;]{1,400}?)"  # with a semicolon, what seems to follow could be a comment
@@ -103,8 +104,9 @@ def _pieces(text: str) -> Iterator[str]:
     end = len(text.rstrip(_BLANKS))
     if closer := _CLOSERS.get(text[begin : begin + 1]):
         begin, end = begin + 1, end - 1
-        if end < begin or text[end] != closer:
-            raise Unusual
+        last_line = text.rfind("\n", 0, max(end, 0)) + 1
+        if end < begin or text[end] != closer or ";" in text[last_line:end]:
+            raise Unusual  # it may be closed within a comment only
     while begin < end:
         cut = text.find("\n", begin + _PIECE, end) + 1 or end
         yield text[begin:cut]
@@ -119,6 +121,7 @@ class _Lines:
         self._usual: tuple[str, ...] = ()
         self._tables = {"f": _Names(), "key": _Table(), "value": _Table(), "error": _Table()}
         self._cells = {name: array("q") for name in _FIELDS}
+        self._extras = _Table()  # what nobody asks for must be EDN, and that is all
 
     def read(self, piece: str) -> None:
         """Take apart whole lines: those in the usual order at once, the others one by one."""
@@ -178,7 +181,7 @@ class _Lines:
             raise Unusual
         order = tuple(form)
         if order not in self._orders:
-            if not set(order) <= set(_FIELDS) or len(self._orders) == _ORDERS_MAX:
+            if len(order) > _NAMES_MAX or len(self._orders) == _ORDERS_MAX:
                 return (), row
             self._orders[order] = _pattern(order)
         return order, row
@@ -197,6 +200,9 @@ class _Lines:
                 cells.extend(_NEMESIS if one == ":nemesis" else int(one) for one in column)
             else:
                 cells.extend(map(int, column))
+        for name in texts.keys() - self._cells.keys():
+            for text in {*texts[name]}:
+                _ = self._extras[text]
 
     def _overwrite(self, begin: int, others: list[tuple[int, Row]]) -> None:
         for place, row in others:
@@ -246,7 +252,7 @@ class _Lines:
 
 def _pattern(order: tuple[str, ...]) -> re.Pattern[str]:
     """Matches one line: a group for each field, and one for a line of another kind."""
-    fields = "[ ,]+".join(f":{name} +{_PATTERNS[name]}" for name in order)
+    fields = "[ ,]+".join(f":{re.escape(name)} +{_PATTERNS.get(name, _VALUE)}" for name in order)
     blank = r"[ \t\r,]*"
     return re.compile(
         rf"{blank}(?:#jepsen\.history\.Op)?\{{{fields}[ ,]*\}}{blank}(?:\n|\Z)|([^\n]*\n|[^\n]+)"

@@ -108,6 +108,10 @@ def _patiently(path: Path, tolerant: bool, warn: Callable[[str], None]) -> Histo
         raise BadInput(
             [Problem(f"{path}: {error}", "a file that can be read", "correct the file")]
         ) from error
+    except RecursionError as error:
+        raise BadInput(
+            [Problem(f"{path}: a value of too many levels", "fewer levels", "correct the program")]
+        ) from error
     if reader.problems:
         raise BadInput(reader.problems)
     return history
@@ -160,7 +164,7 @@ class _Reader:
                 return
 
     def _unreadable(self, number: int, line: bytes, error: Exception) -> None:
-        torn = not line.endswith(b"\n") and not isinstance(error, msgspec.ValidationError)
+        torn = not line.endswith(b"\n") and not isinstance(error, _WHOLE)
         if torn and self._tolerant:
             self._warn(f"{self._path}: line {number} is cut off and was left out")
         elif torn:
@@ -230,6 +234,8 @@ _FIELD = re.compile(r" - at `\$\.(\w+)[^`]*`$")
 def _explain(line: bytes, error: Exception) -> tuple[int, str, str]:
     """Column (from 1), what was found, what is needed."""
     text = str(error)
+    if isinstance(error, RecursionError):
+        return 1, "a value of too many levels", "fewer levels"
     if match := _FIELD.search(text):
         column = max(line.find(f'"{match[1]}"'.encode()), 0) + 1
         return column, f"{match[1]}: {text[: match.start()]}", _NEEDED.get(match[1], "the format")
@@ -239,6 +245,9 @@ def _explain(line: bytes, error: Exception) -> tuple[int, str, str]:
         return 1, text, "time, process, type, f and value in each event"
     return len(line.rstrip()) + 1, "the line ends too early", "one JSON object in each line"
 
+
+_WHOLE = (msgspec.ValidationError, RecursionError)
+"""What a line that is cut off does not raise."""
 
 _NEEDED: dict[str, Any] = {
     "index": "a whole number, counted from 0",

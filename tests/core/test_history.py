@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import fields
 from typing import Any, Literal
 
 import msgspec
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.core.errors import BadInput
-from harness.core.history import NEVER, History, Interner
+from harness.core.history import NEVER, History, Interner, stable_order
 from harness.core.operation import NEMESIS, Event, Type
 
 Kind = Literal["invoke", "ok", "fail", "info"]
@@ -264,6 +265,55 @@ def test_code_zero_is_none() -> None:
     interner = Interner()
     assert interner.code(None) == 0
     assert interner.values == [None]
+
+
+@given(st.lists(_VALUES, max_size=12))
+def test_many_values_have_the_codes_that_each_would_have(values: list[Any]) -> None:
+    """All at once, and of a table whose values are there more than once."""
+    one, other = Interner(), Interner()
+    codes = [one.code(value) for value in values]
+    assert other.codes(values) == codes
+    assert repr(other.values) == repr(one.values)
+    merged, mapping = Interner.merged([None, *values])
+    assert repr(merged) == repr(tuple(one.values))
+    assert [0, *codes] == (list(range(len(values) + 1)) if mapping is None else mapping.tolist())
+
+
+@given(st.lists(st.integers(-1, 1 << 17) | st.integers(0, 5)))
+def test_a_stable_order_is_the_stable_order(numbers: list[int]) -> None:
+    """By radix where they fit into 16 bits."""
+    order = stable_order(np.array(numbers, dtype=np.int64)).tolist()
+    assert order == sorted(range(len(numbers)), key=numbers.__getitem__)
+
+
+@given(histories(), st.integers(0, 40), st.sampled_from(["process", "type", "f", "time"]))
+def test_columns_are_validated_as_events_are(events: list[Event], at: int, name: str) -> None:
+    """The same history, or the same problems."""
+    history = History.from_events(events)
+    columns = {field.name: getattr(history, field.name) for field in fields(History)}
+    if len(events):
+        columns[name] = columns[name].copy()
+        columns[name][at % len(events)] = 1
+    events = list(History(**columns).events())
+    ways: tuple[Callable[[], History], ...] = (
+        lambda: History.from_columns(**columns),
+        lambda: History.from_events(events),
+    )
+    ends = []
+    for make in ways:
+        try:
+            ends.append([msgspec.json.encode(one) for one in make().events()])
+        except BadInput as error:
+            ends.append([str(problem).encode() for problem in error.problems])
+    assert ends[0] == ends[1]
+
+
+def test_a_negative_process_in_a_column_is_refused() -> None:
+    """But for -1, which is the nemesis."""
+    history = History.from_events([event(0, 0, "invoke")])
+    columns = {field.name: getattr(history, field.name) for field in fields(History)}
+    with pytest.raises(BadInput, match="negative process"):
+        History.from_columns(**columns | {"process": np.array([-2])})
 
 
 # --- size -----------------------------------------------------------------------------------

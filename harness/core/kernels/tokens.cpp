@@ -8,7 +8,7 @@
 //   int64[n] as bytes: index, time, process (-1: nemesis), type, and the codes of function, key and
 //   value; then the code of the node (JSON) or whether the value was a tagged tuple (EDN). In EDN an
 //   index or time that is not given is -1. errors: int64[][2], row of these columns and code.
-// tokens_tables(tokens) -> ((count, json, text, codes), ...)
+// tokens_tables(tokens) -> ((count, json, text, codes), ...); ValueError after it gave up
 //   What the codes 1 to count mean, for functions, keys, values, nodes, errors and extras (fields
 //   that are read only to see whether they are well-formed). json: values with a comma after each,
 //   in order of code, but for codes (int32[]), whose EDN is in text, with a newline after each.
@@ -172,6 +172,10 @@ PyObject* tokens_tables(PyObject*, PyObject* args) {
   if (!PyArg_ParseTuple(args, "O", &capsule)) return nullptr;
   Held reader(capsule);
   if (!reader) return nullptr;
+  if (reader->failed) {
+    PyErr_SetString(PyExc_ValueError, "this tokenizer gave up");
+    return nullptr;
+  }
   PyObject* tables = PyTuple_New(TABLES);
   if (tables == nullptr) return nullptr;
   for (int i = 0; i < TABLES; ++i) {
