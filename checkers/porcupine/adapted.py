@@ -28,7 +28,7 @@ from harness.core.history import NEVER
 
 __all__ = ["Late", "Partition", "likeness", "make_partition"]
 
-_WITNESS_STEPS = 50_000
+_WITNESS_STEPS = 20_000
 _WITNESS_CHECK_STEPS = 5_000
 _PLAIN = frozenset({int, str, bytes, type(None)})
 _FUNCTION = "operation"

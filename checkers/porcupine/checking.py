@@ -62,9 +62,7 @@ def check_operations(
     Raises :class:`BadInput` for operations that return before their call; what the model raises
     comes through. Exponential in the concurrency in the worst case.
     """
-    return check_operations_verbose(
-        model, history, timeout_s=timeout_s, memory_limit_bytes=memory_limit_bytes
-    )[0]
+    return _operations(model, history, _limits(timeout_s, memory_limit_bytes)).result
 
 
 def check_events(
@@ -76,9 +74,7 @@ def check_events(
 ) -> CheckResult:
     """As :func:`check_operations`, for events. Raises :class:`BadInput` for a return without a
     call, and for a call with the id of an operation that is open."""
-    return check_events_verbose(
-        model, history, timeout_s=timeout_s, memory_limit_bytes=memory_limit_bytes
-    )[0]
+    return _events(model, history, _limits(timeout_s, memory_limit_bytes)).result
 
 
 def check_operations_verbose(
@@ -89,11 +85,8 @@ def check_operations_verbose(
     memory_limit_bytes: int | None = None,
 ) -> tuple[CheckResult, Info]:
     """As :func:`check_operations`, with how it came to that."""
-    limits = _limits(timeout_s, memory_limit_bytes)
-    operations = list(history)
-    require_intervals(operations)
-    parts = [operations] if model.partition is None else model.partition(operations)
-    return _check(model, [list(part) for part in parts], limits)
+    found = _operations(model, history, _limits(timeout_s, memory_limit_bytes))
+    return found.result, found.info(model)
 
 
 def check_events_verbose(
@@ -104,7 +97,48 @@ def check_events_verbose(
     memory_limit_bytes: int | None = None,
 ) -> tuple[CheckResult, Info]:
     """As :func:`check_events`, with how it came to that."""
-    limits = _limits(timeout_s, memory_limit_bytes)
+    found = _events(model, history, _limits(timeout_s, memory_limit_bytes))
+    return found.result, found.info(model)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """``broken`` is the part that is illegal, with where the search of it ended; ``undecided`` is
+    how far that of the others came (None: not even that is known)."""
+
+    partitions: int
+    broken: tuple[Partition, Outcome] | None = None
+    undecided: tuple[Outcome | None, ...] = ()
+
+    @property
+    def result(self) -> CheckResult:
+        if self.broken is not None:
+            return CheckResult.ILLEGAL
+        # Nothing checked is nothing shown.
+        return CheckResult.UNKNOWN if self.undecided or not self.partitions else CheckResult.OK
+
+    def info(self, model: AnyModel) -> Info:
+        """How it came to that. Makes the witness, which may take longer than the verdict did."""
+        if self.broken is not None:
+            return _illegal(model, *self.broken, self.partitions)
+        known = [outcome for outcome in self.undecided if outcome is not None]
+        nothing = "" if self.partitions else "Nothing was checked: there are no operations."
+        return Info(
+            partitions=self.partitions,
+            ordered=sum(outcome.passed for outcome in known),
+            returns=sum(outcome.returns for outcome in known),
+            sentence="Not decided within the limit." if self.undecided else nothing,
+        )
+
+
+def _operations(model: AnyModel, history: Iterable[Operation], limits: Limits) -> _Found:
+    operations = list(history)
+    require_intervals(operations)
+    parts = [operations] if model.partition is None else model.partition(operations)
+    return _check(model, [list(part) for part in parts], limits)
+
+
+def _events(model: AnyModel, history: Iterable[Event], limits: Limits) -> _Found:
     events = list(history)
     parts = [events] if model.partition_event is None else model.partition_event(events)
     return _check(model, [paired(list(part)) for part in parts], limits)
@@ -116,35 +150,22 @@ def _limits(timeout_s: float | None, memory_bytes: int | None) -> Limits:
     return Limits(deadline_s=deadline_s, clock=clock, memory_bytes=memory_bytes)
 
 
-def _check(
-    model: AnyModel, parts: Sequence[Sequence[Operation]], limits: Limits
-) -> tuple[CheckResult, Info]:
+def _check(model: AnyModel, parts: Sequence[Sequence[Operation]], limits: Limits) -> _Found:
     """All parts get a short search before any gets a long one: what is easily shown to be illegal
     does not wait for what is hard."""
-    todo = [part for part in parts if len(part)]
-    count = len(todo)
-    if not todo:
-        sentence = "Nothing was checked: there are no operations."
-        return CheckResult.UNKNOWN, Info(partitions=0, ordered=0, returns=0, sentence=sentence)
-    partitions = [make_partition(model, part, limits) for part in sorted(todo, key=len)]
+    todo = sorted((part for part in parts if len(part)), key=len)
+    partitions = [make_partition(model, part, limits) for part in todo]
     undecided: list[tuple[Partition, Outcome | None]] = []
     for steps in (_FIRST_ROUND_STEPS, _UNBOUNDED):
         undecided = []
         for part in partitions:
             outcome = _search(part, Budget(steps_left=steps, limits=limits))
             if outcome is not None and outcome.legal is False:
-                return CheckResult.ILLEGAL, _illegal(model, part, outcome, count)
+                return _Found(partitions=len(todo), broken=(part, outcome))
             if outcome is None or outcome.legal is None:
                 undecided.append((part, outcome))
         partitions = [part for part, _ in undecided]
-    known = [outcome for _, outcome in undecided if outcome is not None]
-    info = Info(
-        partitions=count,
-        ordered=sum(outcome.passed for outcome in known),
-        returns=sum(outcome.returns for outcome in known),
-        sentence="Not decided within the limit." if undecided else "",
-    )
-    return CheckResult.UNKNOWN if undecided else CheckResult.OK, info
+    return _Found(partitions=len(todo), undecided=tuple(outcome for _, outcome in undecided))
 
 
 def _search(part: Partition, budget: Budget) -> Outcome | None:
