@@ -34,12 +34,22 @@ SUCCESSES_MIN = 5
 
 
 def analyse(
-    plan: Plan, history: History, faults: Iterable[FaultInterval], *, time_limit_s: float = 60.0
+    plan: Plan,
+    history: History,
+    faults: Iterable[FaultInterval],
+    *,
+    time_limit_s: float = 60.0,
+    memory_limit_bytes: int | None = None,
 ) -> Verdict:
     """The merged verdict of the plan's workload over ``history``."""
     workload: Workload = registry.load("workloads", plan.workload)
     fired = tuple(faults)
-    context = CheckContext(model=workload.model, faults=fired, time_limit_s=time_limit_s)
+    context = CheckContext(
+        model=workload.model,
+        faults=fired,
+        time_limit_s=time_limit_s,
+        memory_limit_bytes=memory_limit_bytes,
+    )
     parts = [
         run_checker(registry.load("checkers", name), history, context) for name in workload.checkers
     ]

@@ -213,7 +213,12 @@ def _check(subject: _Subject, settings: _Settings, report: Path | None) -> Resul
     start = perf_counter()
     if subject.plan is not None and settings.reanalyse:
         run = open_run(subject.path)
-        verdict = judge(subject.plan, run, time_limit_s=settings.context.time_limit_s)
+        verdict = judge(
+            subject.plan,
+            run,
+            time_limit_s=settings.context.time_limit_s,
+            memory_limit_bytes=settings.context.memory_limit_bytes,
+        )
         write_report(run.directory)
     else:
         verdict = run_checker(settings.checker, subject.history, settings.context)

@@ -68,10 +68,18 @@ def run_test(plan: Plan, store: Path, observer: Observer) -> Outcome:
     return Outcome(run.directory, verdict, interrupted)
 
 
-def judge(plan: Plan, run: Run, *, time_limit_s: float = 60.0) -> Verdict:
+def judge(
+    plan: Plan, run: Run, *, time_limit_s: float = 60.0, memory_limit_bytes: int | None = None
+) -> Verdict:
     """Check the recorded history, and write ``verdict.json``."""
     history = read_history(run.history_path, tolerate_torn_tail=True)
-    verdict = analyse(plan, history, run.faults(), time_limit_s=time_limit_s)
+    verdict = analyse(
+        plan,
+        history,
+        run.faults(),
+        time_limit_s=time_limit_s,
+        memory_limit_bytes=memory_limit_bytes,
+    )
     run.write_verdict(verdict)
     return verdict
 

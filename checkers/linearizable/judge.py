@@ -220,21 +220,26 @@ def _stuck(
     operations = history.operations
     prefix = np.flatnonzero(one.call <= until).tolist()
 
-    def illegal(part: list[int]) -> bool:
-        if budget.expired():
-            return False
+    def illegal(part: list[int]) -> bool | None:
+        if budget.steps_left <= 0 or budget.expired():
+            return None
         outcome = search(one.select([prefix[i] for i in part]), budget.of(_WITNESS_CHECK_STEPS))
         budget.steps_left -= outcome.steps + len(part)
-        return outcome.legal is False and budget.steps_left > 0
+        return outcome.legal is False
 
     removable = shrink.groups(model, [one.of(i) for i in prefix])
-    shown = rows[[prefix[i] for i in shrink.smallest(range(len(prefix)), removable, illegal)]]
-    key = history.keys[int(operations.key[rows[0]])]
-    f = history.functions[int(operations.f[rows[stuck]])]
+    part = [prefix[i] for i in shrink.smallest(range(len(prefix)), removable, illegal)]
+    # What cannot be passed may have been spared; in what is left, another one cannot be.
+    last = search(one.select(part), budget.of(_WITNESS_CHECK_STEPS))
+    if last.legal is False and last.stuck is not None:
+        stuck = part[last.stuck]
+    shown, row = rows[part], rows[stuck]
+    key = history.keys[int(operations.key[row])]
+    f = history.functions[int(operations.f[row])]
     sentence = (
         f"no order of these {len(shown):,} operations explains the "
-        f"{f} of process {int(operations.process[rows[stuck]])} that returned "
-        f"{explain.show(history.values[int(operations.result[rows[stuck]])])}."
+        f"{f} of process {int(operations.process[row])} that returned "
+        f"{explain.show(history.values[int(operations.result[row])])}."
     )
     return Anomaly(
         name="non-linearizable",

@@ -35,10 +35,13 @@ def groups(model: Model, kinds: Sequence[Class]) -> list[frozenset[int]]:
 
 
 def smallest(
-    part: Iterable[int], removable: Sequence[frozenset[int]], illegal: Callable[[list[int]], bool]
+    part: Iterable[int],
+    removable: Sequence[frozenset[int]],
+    illegal: Callable[[list[int]], bool | None],
 ) -> list[int]:
     """The illegal ``part`` without the groups that it can spare: halves of all groups first, then
-    ever fewer at a time. ``illegal`` may answer False when it does not know."""
+    ever fewer at a time. ``illegal`` may answer False when it does not know, and None when it will
+    not know any more: then what is left is the result."""
     kept = set(part)
     present = [group for group in removable if group <= kept]
     size = max(len(present) // 2, 1)
@@ -47,7 +50,10 @@ def smallest(
         while place < len(present):
             chosen = present[place : place + size]
             fewer = kept.difference(*chosen)
-            if fewer and illegal(sorted(fewer)):
+            found = illegal(sorted(fewer)) if fewer else False
+            if found is None:
+                return sorted(kept)
+            if found:
                 kept = fewer
                 del present[place : place + size]
                 present = [group for group in present if group <= kept]

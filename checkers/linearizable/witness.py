@@ -114,13 +114,16 @@ class Judge:
     def illegal(self, part: Iterable[int]) -> bool:
         """Whether ``part`` is certainly illegal by itself. False also when the budget is spent."""
         rows = np.array(sorted(part), dtype=np.int64)
-        if not len(rows) or self._budget.steps_left <= 0 or self._budget.expired():
+        if not len(rows) or self._exhausted():
             return False
         lenient = self._lenient(rows)
         allowed = max(_CHECK_STEPS_MAX, _STEPS_PER_OPERATION * len(rows))
         outcome = search(instance(lenient), self._budget.of(allowed))
         self._budget.steps_left -= outcome.steps + len(rows)
         return outcome.legal is False
+
+    def _exhausted(self) -> bool:
+        return self._budget.steps_left <= 0 or self._budget.expired()
 
     def _lenient(self, rows: Ints) -> Registers:
         part = self._registers.select(rows)
@@ -181,7 +184,7 @@ class Judge:
         kept, size = part, max(len(part) // 2, 1)
         while True:
             place = 0
-            while place < len(kept):
+            while place < len(kept) and not self._exhausted():
                 fewer = [
                     one
                     for at, one in enumerate(kept)

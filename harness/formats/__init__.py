@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,11 +132,12 @@ def read(
 
 
 def _head(path: Path) -> str:
-    try:
-        with open_packed(path) as file:
-            return file.read(_HEAD).decode(errors="replace")
-    except BROKEN:
-        return ""  # the reader will say what is wrong
+    head = b""
+    # In small pieces, for of a file that is cut off the beginning still says what it was.
+    with suppress(*BROKEN), open_packed(path) as file:
+        while len(head) < _HEAD and (piece := file.read(64)):
+            head += piece
+    return head.decode(errors="replace")
 
 
 def write(history: History, path: Path, format: str) -> None:
