@@ -55,7 +55,7 @@ LOCKS: dict[str, tuple[Object, Procedure]] = {
         semaphore(3, 1, held=2),
         partial(lock, held=2, permits=3, weighted=True),
     ),
-    "pairs": (semaphore(5, 2, held=1), partial(lock, held=1, permits=5, weighted=True)),
+    "pairs": (semaphore(5, 2, held=3), partial(lock, held=3, permits=5, weighted=True)),
     "too much": (semaphore(1, 2, 0), partial(lock, held=0, permits=1, weighted=True)),
     "several": (semaphore(3, 1, 2), partial(lock, held=0, permits=3, weighted=True)),
 }
@@ -266,7 +266,7 @@ def test_a_correct_lock_passes_and_a_wrong_one_is_found(name: str) -> None:
     right = {
         "mutex": semaphore(1, None, refused=0),
         "semaphore": semaphore(2, None, refused=0),
-        "pairs": semaphore(5, 2, held=1, refused=0),
+        "pairs": semaphore(5, 2, held=3, refused=0),
     }[name]
     acts = simulate(random.Random(1), right, operations=10_000, clients=30, keys=2)
     answer, _, _ = ask(decide, acts)

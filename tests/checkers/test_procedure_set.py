@@ -121,6 +121,44 @@ def test_agrees_with_brute_force(name: str, batch: int) -> None:
     assert min(seen["legal"], seen["illegal"]) > 300, seen
 
 
+CHAINS = replace(
+    with_elements((1, 2, 3), ("add", "read", "read"), 0.0),
+    lies=lambda source, act: (
+        source.sample((1, 2, 3), source.randint(0, 3)) if act.f == "read" else None
+    ),
+)
+
+
+def chains(source: random.Random) -> list[Act]:
+    """Elements are added early, and often while others read: what they read is wrong in itself
+    seldom, but often does not fit what others read."""
+    first = []
+    for one in (1, 2, 3):
+        call = source.choice([0, 2, 4])
+        ret = call + source.choice([0, 1, 30, 30])
+        first.append(Act(f="add", argument=one, result=one, call=call, ret=ret))
+    rest = nearly_right(source, CHAINS, most=6, keys=1)
+    rest = [replace(act, result=act.argument) if act.f == "add" else act for act in rest]
+    slow = source.choice([2, 4])
+    rest = [replace(act, call=act.call // slow) for act in rest]
+    acts = sorted([*first, *rest], key=lambda act: act.call)
+    return [
+        replace(act, result=CHAINS.lies(source, act))
+        if act.f == "read" and source.random() < 0.6
+        else act
+        for act in acts
+    ]
+
+
+@pytest.mark.parametrize("batch", range(2))
+def test_reads_that_contradict_each_other(batch: int) -> None:
+    """Reads of the whole that are right by themselves: all ways to be wrong together occur."""
+    seen = agree(element_set, CHAINS, chains, range(4000 * batch, 4000 * batch + 4000), never)
+    names = ["reads that disagree on the order", "read going backwards"]
+    names += ["elements in the wrong order", "lost element"]
+    assert min(seen[name] for name in ["legal", *names]) > 15, seen
+
+
 def test_elements_that_come_and_go_at_once() -> None:
     """One element, many operations at once: the automaton agrees with trying all orders."""
     for answers in (0.0, 0.4, 1.0):

@@ -86,7 +86,11 @@ class Automaton:
         _, firsts, group = np.unique(
             found.key * size + found.element, return_index=True, return_inverse=True
         )
-        start = group.reshape(-1) * (self._horizon + 2) + 1
+        group = group.reshape(-1)
+        # Elements with few operations first, so that one with many does not use up the budget.
+        rank = np.empty(len(firsts), dtype=np.int64)
+        rank[np.argsort(np.bincount(group), kind="stable")] = np.arange(len(firsts))
+        start = rank[group] * (self._horizon + 2) + 1
         event, row, deadline = _events(found, found.kind, start, firsts)
         stopped = self._walk(event, deadline, _IDLE)
         illegal, spent = (

@@ -143,8 +143,8 @@ def whole_reads(calls: Calls) -> tuple[Reads, Ints, Ints]:
         value = calls.values[code]
         items = value if isinstance(value, (list, tuple)) else ()
         odd[place] = value is not None and items is not value
-        members = np.unique(np.array(element.of(items), dtype=np.int64))
-        double[place] = len(members) < len(items)
+        members = np.sort(np.array(element.of(items), dtype=np.int64))
+        double[place] = (members[1:] == members[:-1]).any()
         # Lists in another order, and null for an empty one, are the same set.
         numbers[place] = names.setdefault(members.tobytes(), len(names))
         if numbers[place] == len(sets):

@@ -28,9 +28,8 @@ class Codes:
 
     def __init__(self, calls: Calls, known: Ints) -> None:
         self.values: list[Any] = list(calls.values)
-        self._codes: dict[Any, int] = {}
-        for code in np.unique(known).tolist():
-            self._codes.setdefault(_name(self.values[code]), code)
+        chosen = np.flatnonzero(np.bincount(known, minlength=len(self.values))).tolist()
+        self._codes: dict[Any, int] = {_name(self.values[code]): code for code in chosen}
 
     def of(self, items: Sequence[Any]) -> list[int]:
         """The code of each of ``items``. O(1) each."""
