@@ -36,6 +36,7 @@ import msgspec
 import numpy as np
 
 from checkers.linearizable.calls import Answer, Calls, Proof, Violation, Words
+from checkers.linearizable.procedures.log_bounds import Bounds
 from checkers.linearizable.procedures.values import Bools, Codes, integers
 from checkers.linearizable.registers import Ints
 
@@ -250,7 +251,7 @@ def _in_time(case: _Case, seen: _Seen) -> None:
     calls = case.calls
     keys = case.keys()[seen.clear(case.keys())]
     sizes = case.number(keys)
-    bounds = _Bounds(keys, sizes, calls.horizon + 2, *map(np.concatenate, (seen.lower, seen.upper)))
+    bounds = Bounds(keys, sizes, calls.horizon + 2, *map(np.concatenate, (seen.lower, seen.upper)))
     group = np.repeat(np.arange(len(keys)), sizes)
     wrong = np.flatnonzero(bounds.earliest > bounds.latest)
     for slot in wrong[::-1].tolist():
@@ -275,49 +276,7 @@ def _in_time(case: _Case, seen: _Seen) -> None:
             seen.broken[int(keys[at])] = prove
 
 
-class _Bounds:
-    """The bounds of all entries. Entries of all keys stand in one row, in which the ``sizes[i]`` of
-    ``keys[i]`` begin at ``base[i]``; ``earliest`` and ``latest`` are ``R`` and ``D``, as ranks.
-    ``lower`` and ``upper`` have the columns key, offset, rank, operation, by whom, and entry."""
-
-    def __init__(self, keys: Ints, sizes: Ints, span: int, lower: Ints, upper: Ints) -> None:
-        self._keys = keys
-        self.base = base = np.cumsum(sizes) - sizes
-        size = int(sizes.sum())
-        self.lower, self.upper = self._placed(lower), self._placed(upper)
-        # Keys follow one another on the time line, so none is in the way of another.
-        start = np.zeros(size, dtype=np.int64)
-        start[base] = span
-        start = np.cumsum(start)
-        earliest = np.zeros(size, dtype=np.int64)
-        np.maximum.at(earliest, self.lower[:, 5], self.lower[:, 2])
-        latest = np.full(size, span - 1, dtype=np.int64)
-        np.minimum.at(latest, self.upper[:, 5], self.upper[:, 2])
-        self.earliest = np.maximum.accumulate(earliest + start) - start
-        self.latest = np.minimum.accumulate((latest + start)[::-1])[::-1] - start
-
-    def _placed(self, rows: Ints) -> Ints:
-        rows = rows[np.isin(rows[:, 0], self._keys)]
-        entry = self.base[np.searchsorted(self._keys, rows[:, 0])] + rows[:, 1]
-        return np.concatenate([rows, entry[:, None]], axis=1)
-
-    def not_before(self, slot: int) -> Ints:
-        """The row of ``lower`` that gives the greatest lower bound of an entry."""
-        start = self.base[np.searchsorted(self.base, slot, side="right") - 1]
-        entry = self.lower[:, 5]
-        rows = self.lower[(entry >= start) & (entry <= slot)]
-        row: Ints = rows[np.argmax(rows[:, 2])]
-        return row
-
-    def not_after(self, slot: int) -> Ints:
-        """The row of ``upper`` that gives the least upper bound of an entry."""
-        key = self._keys[np.searchsorted(self.base, slot, side="right") - 1]
-        rows = self.upper[(self.upper[:, 5] >= slot) & (self.upper[:, 0] == key)]
-        row: Ints = rows[np.argmin(rows[:, 2])]
-        return row
-
-
-def _fill(case: _Case, bounds: _Bounds, loose: Ints, missing: Ints, tail: Ints) -> Prove | None:
+def _fill(case: _Case, bounds: Bounds, loose: Ints, missing: Ints, tail: Ints) -> Prove | None:
     """Whether the appends of unknown offset of one key fill its ``missing`` entries and, those that
     are left, the ``tail``. O(n log n), a loop over them."""
     calls = case.calls
@@ -410,7 +369,7 @@ def _conflict(case: _Case, one: tuple[int, ...], other: tuple[int, ...]) -> Proo
     )
 
 
-def _too_early(case: _Case, bounds: _Bounds, slot: int) -> Proof:
+def _too_early(case: _Case, bounds: Bounds, slot: int) -> Proof:
     """An entry came too late for a later one (or the same)."""
     lower, upper = bounds.not_before(slot), bounds.not_after(slot)
     late, soon = int(lower[3]), int(upper[3])
@@ -424,7 +383,7 @@ def _too_early(case: _Case, bounds: _Bounds, slot: int) -> Proof:
     )
 
 
-def _nobody(case: _Case, bounds: _Bounds, slot: int) -> Proof:
+def _nobody(case: _Case, bounds: Bounds, slot: int) -> Proof:
     """An entry was there by the time of a later one, but nobody can have appended it."""
     upper = bounds.not_after(slot)
     soon = int(upper[3])
@@ -437,7 +396,7 @@ def _nobody(case: _Case, bounds: _Bounds, slot: int) -> Proof:
     )
 
 
-def _lost(case: _Case, bounds: _Bounds, append: int, slot: int) -> Proof:
+def _lost(case: _Case, bounds: Bounds, append: int, slot: int) -> Proof:
     """An append had ended, but there is no entry for it."""
     calls, words = case.calls, case.words
     lower = bounds.not_before(slot)
