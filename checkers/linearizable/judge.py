@@ -20,7 +20,7 @@ from checkers.linearizable.budget import Budget, Limits
 from checkers.linearizable.calls import Calls, Violation, Words, columns
 from checkers.linearizable.findings import Findings, Prove, search_all
 from checkers.linearizable.instances import by_key, freeze
-from checkers.linearizable.procedures import PROCEDURES
+from checkers.linearizable.procedures import specialist
 from checkers.linearizable.registers import Ints, Registers, Unsupported, encode
 from checkers.linearizable.search import Instance, Outcome, search
 from checkers.models import Model, Register
@@ -128,7 +128,7 @@ def judge_any_model(history: History, model: Model, budget: Budget) -> Findings 
         return None
     findings = Findings()
     todo = np.unique(calls.key)
-    procedure = PROCEDURES.get(type(model))
+    procedure = specialist(model)
     if procedure is not None:
         answer = procedure.decide(calls, Words(history, calls))
         for violation in answer.violations:
