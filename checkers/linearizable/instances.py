@@ -30,7 +30,9 @@ class Instance:
 
     ``call`` and ``ret`` are times (any integers below :data:`NEVER`); ``ret`` is :data:`NEVER` for
     an operation that may never have happened. ``a`` came before ``b`` if ``a.ret < b.call``.
-    ``kind`` is a position in ``classes``, which may hold more than occur.
+    ``kind`` is a position in ``classes``, which may hold more than occur. ``rules[classes, 3]`` say
+    what each class of a register does, where the states are codes and 0 the initial one: a kind of
+    :mod:`.registers`, the code expected (or missed), the code written.
     """
 
     model: Model
@@ -39,6 +41,7 @@ class Instance:
     ret: Ints
     kind: Ints
     classes: tuple[Class, ...]
+    rules: Ints | None = None
 
     def __post_init__(self) -> None:
         assert len(self.call) == len(self.ret) == len(self.kind)

@@ -21,6 +21,7 @@ from checkers.linearizable.calls import Calls, Violation, Words, columns
 from checkers.linearizable.findings import Findings, Prove, search_all
 from checkers.linearizable.instances import by_key, freeze
 from checkers.linearizable.procedures import specialist
+from checkers.linearizable.register_instances import instance
 from checkers.linearizable.registers import Ints, Registers, Unsupported, encode
 from checkers.linearizable.search import Instance, Outcome, search
 from checkers.models import Model, Register
@@ -98,6 +99,7 @@ def _by_search(history: History, registers: Registers, findings: Findings, budge
     parts = {
         int(registers.key[rows[0]]): registers.select(rows) for rows in np.split(order, starts)
     }
+    instances = {key: instance(part) for key, part in parts.items()}
     findings.procedures["search"] = len(parts)
     proving = _proving(budget)
 
@@ -105,18 +107,17 @@ def _by_search(history: History, registers: Registers, findings: Findings, budge
         part, stuck = parts[key], outcome.stuck
         if stuck is None:
             return None
+        until = int(instances[key].ret[stuck])
         if outcome.legal is False:
             return lambda: explain.anomaly(
-                history, part, witness.from_search(part, stuck, proving), "search"
+                history, part, witness.from_search(part, until, proving), "search"
             )
-        places = witness.local(part, stuck, budget.of(_WITNESS_STEPS))
+        places = witness.local(part, until, budget.of(_WITNESS_STEPS))
         if places is None:
             return None
         return lambda: explain.anomaly(history, part, places, "window")
 
-    search_all(
-        {key: witness.instance(part) for key, part in parts.items()}, proof, findings, budget
-    )
+    search_all(instances, proof, findings, budget)
 
 
 def judge_any_model(history: History, model: Model, budget: Budget) -> Findings | None:

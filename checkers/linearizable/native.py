@@ -96,8 +96,10 @@ def search(
         np.ascontiguousarray(column, dtype=np.int64)
         for column in (instance.call, instance.ret, instance.kind)
     ]
+    rules = b"" if instance.rules is None else instance.rules.astype(np.int32).tobytes()
+    states = 1 if instance.rules is None else 1 + int(instance.rules.max(initial=0))
     try:
-        handle = kernel.search_new(*columns, flags, engines)
+        handle = kernel.search_new(*columns, flags, engines, rules, states)
     except OverflowError:
         return None
     status, passed, stuck, steps = _run(kernel, handle, _Numbers(instance, flags), budget)

@@ -16,16 +16,15 @@ set from which nothing can be spared. Taken literally, such a set is illegal as 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from checkers.linearizable.budget import Budget
-from checkers.linearizable.instances import Class
 from checkers.linearizable.latest import Latest
+from checkers.linearizable.register_instances import instance
 from checkers.linearizable.registers import (
     CAS,
     MISMATCH,
@@ -35,65 +34,14 @@ from checkers.linearizable.registers import (
     Ints,
     Registers,
 )
-from checkers.linearizable.search import Instance, search
+from checkers.linearizable.search import search
 from checkers.linearizable.zones import Structure, Violation
-from checkers.models import ILLEGAL, Illegal
-from harness.core.history import NEVER
 
-__all__ = ["Judge", "closure", "from_search", "from_zones", "instance", "local"]
+__all__ = ["Judge", "closure", "from_search", "from_zones", "local"]
 
 _CHECK_STEPS_MAX = 20_000
 _STEPS_PER_OPERATION = 4  # enough to walk down a chain, however long
 _WINDOW_MIN = 8
-_FUNCTIONS = {READ: "read", WRITE: "write", CAS: "cas", MISMATCH: "mismatch"}
-
-
-class _Codes:
-    """A register whose states are value codes."""
-
-    initial = 0
-    functions = frozenset(_FUNCTIONS.values())
-    pure = frozenset({"read", "mismatch"})
-    observers = functions - {"write"}
-    blind = frozenset({"write"})
-
-    def step(self, state: Hashable, f: str, argument: Any, result: Any) -> Hashable | Illegal:
-        if f == "write":
-            after: Hashable = argument
-            return after
-        if f == "cas":
-            old, new = argument
-            changed: Hashable = new
-            return changed if old == state else ILLEGAL
-        seen = result == state if f == "read" else argument != state
-        return state if seen else ILLEGAL
-
-
-_MODEL = _Codes()
-
-
-def instance(registers: Registers) -> Instance:
-    """The operations of one key as the general search takes them: value codes are the states."""
-    width = len(registers.values) + 1
-    other = np.where(registers.kind == MISMATCH, registers.absent, registers.after)
-    packed = (registers.kind * width + registers.before + 1) * width + other + 1
-    codes, kind = np.unique(packed, return_inverse=True)
-    return Instance(
-        model=_MODEL,
-        initial=0,
-        call=registers.call,
-        ret=np.where(registers.ret == registers.horizon, NEVER, registers.ret),
-        kind=kind.reshape(-1),
-        classes=tuple(
-            _class(code // width**2, code // width % width - 1, code % width - 1)
-            for code in codes.tolist()
-        ),
-    )
-
-
-def _class(kind: int, before: int, other: int) -> Class:
-    argument = {READ: None, WRITE: other, CAS: (before, other), MISMATCH: other}[kind]
-    return _FUNCTIONS[kind], argument, before if kind == READ else None
 
 
 class Judge:
@@ -252,13 +200,12 @@ def _proofs(found: Structure, operations: set[int]) -> set[int]:
     return result
 
 
-def local(registers: Registers, stuck: int, budget: Budget) -> tuple[int, ...] | None:
-    """The witness of one key in some window (of doubling length) that ends with the return of
-    ``stuck``, or None if there is none or the budget is spent. Needs no verdict on the whole: what
-    it finds is a proof. A search that cannot pass a return, but cannot try all orders before it
-    either, is often decided in this way."""
+def local(registers: Registers, until: int, budget: Budget) -> tuple[int, ...] | None:
+    """The witness of one key in some window (of doubling length) that ends at rank ``until``, where
+    the search cannot pass a return; None if there is none or the budget is spent. Needs no verdict
+    on the whole: what it finds is a proof. A search that cannot pass a return, but cannot try all
+    orders before it either, is often decided in this way."""
     judge = Judge(registers, budget)
-    until = registers.ret[stuck]
     prefix = np.flatnonzero(registers.call <= until)
     ended = np.where(registers.ret < registers.horizon, registers.ret, registers.call)[prefix]
     latest = prefix[np.argsort(-ended, kind="stable")]
@@ -270,14 +217,14 @@ def local(registers: Registers, stuck: int, budget: Budget) -> tuple[int, ...] |
     return None
 
 
-def from_search(registers: Registers, stuck: int, budget: Budget) -> tuple[int, ...]:
-    """The witness of one key, proven illegal, whose search could not pass the return of ``stuck``.
-    Where the budget allows nothing smaller: everything invoked before that return, which is what
-    the search proved illegal."""
-    found = local(registers, stuck, budget)
+def from_search(registers: Registers, until: int, budget: Budget) -> tuple[int, ...]:
+    """The witness of one key, proven illegal, whose search could not pass a return at rank
+    ``until``. Where the budget allows nothing smaller: everything invoked before that return, which
+    is what the search proved illegal."""
+    found = local(registers, until, budget)
     if found is not None:
         return found
-    return tuple(np.flatnonzero(registers.call <= registers.ret[stuck]).tolist())
+    return tuple(np.flatnonzero(registers.call <= until).tolist())
 
 
 def _windows(latest: Ints) -> Iterator[list[int]]:

@@ -96,6 +96,6 @@ def test_a_wrong_proof_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proof that spares one operation too many is found."""
     right = shrink.smallest
     monkeypatch.setattr(shrink, "smallest", lambda *given: right(*given)[1:])
-    counts, wrong = every_model.compare("counter", "nearly-right", range(HISTORIES))
+    counts, wrong = every_model.compare("append-kv", "nearly-right", range(HISTORIES))
     assert counts["wrong"] > 0.5 * counts["invalid"]
     assert any("is legal by itself" in text or "no operation" in text for text in wrong)

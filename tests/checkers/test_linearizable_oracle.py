@@ -13,9 +13,10 @@ import pytest
 
 from checkers.linearizable import Linearizable
 from checkers.linearizable.budget import Budget, Limits
+from checkers.linearizable.register_instances import instance
 from checkers.linearizable.registers import encode
 from checkers.linearizable.search import search
-from checkers.linearizable.witness import Judge, instance
+from checkers.linearizable.witness import Judge
 from checkers.linearizable.zones import structure, violations
 from checkers.models import Register
 from harness.core.contracts import CheckContext

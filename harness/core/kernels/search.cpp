@@ -1,9 +1,12 @@
 // The general search for a legal order: its strategy, and its binding.
 //
-// search_new(call, ret, kind, flags, engines) -> search
+// search_new(call, ret, kind, flags, engines, rules, states) -> search
 //   call, ret, kind: int64[n] buffers; ret is 2**62 for an indeterminate operation, kind in
 //   [0, len(flags)). flags: one byte a class; 1: pure, 2: blind. State 0 is the initial one.
 //   engines: which take part, a sum; 1: depth first, 2: unlimited supply, 4: breadth first.
+//   rules: empty, or int32[classes][3]: what each class does to a register with so many states (0: a
+//   read of [1], 1: a write of [2], 2: a compare-and-set of [1] to [2], 3: it was not [1]); then
+//   the model is never asked.
 //   ValueError if the columns do not fit together, OverflowError if more operations are open at
 //   one time than there is room for.
 // search_run(search, steps, seconds, bytes) -> (status, steps, passed, stuck, held, pairs)
@@ -23,6 +26,7 @@
 #include <climits>
 #include <cmath>
 #include <new>
+#include <utility>
 
 namespace {
 
@@ -38,9 +42,9 @@ constexpr i64 RELAXED_STATES = 256;
 class Search {
  public:
   Search(const i64* call, const i64* ret, const i64* kind, const unsigned char* flags, i32 count,
-         i32 classes, int engines)
+         i32 classes, int engines, std::vector<Rule> rules, i32 states)
       : timeline(call, ret, kind, flags, count, classes),
-        transitions(meter, timeline.blind),
+        transitions(meter, timeline.blind, std::move(rules), states),
         turn_steps_(FIRST_STEPS + FIRST_STEPS_PER_RETURN * timeline.goal()) {
     meter.take(sizeof(Search) + static_cast<std::size_t>(count) * BYTES_PER_OPERATION);
     for (int which = 0; which < ENGINES; ++which) started_[which] = (engines >> which & 1) == 0;
@@ -145,7 +149,7 @@ class Search {
   std::unique_ptr<Engine> engines_[ENGINES];
   bool started_[ENGINES] = {false, false, false};
   i64 states_[ENGINES] = {0, 0, 0};  // that came up in its turns
-  i32 states_known_ = 1;
+  i32 states_known_ = transitions.states();
   int turn_ = DEPTH;
   i64 turn_steps_;
   i64 left_ = turn_steps_;
@@ -159,7 +163,7 @@ void destroy(PyObject* capsule) {
 
 // Buffers of the arguments, given back in any case.
 struct Buffers {
-  Py_buffer views[4] = {};
+  Py_buffer views[5] = {};
   ~Buffers() {
     for (Py_buffer& view : views) {
       if (view.obj != nullptr) PyBuffer_Release(&view);
@@ -185,11 +189,29 @@ bool aligned(const void* pointer, std::size_t to) {
   return reinterpret_cast<std::uintptr_t>(pointer) % to == 0;
 }
 
+// Whether the rules are none, or one for each class that leads from states to states.
+const char* rules_problem(const Py_buffer& view, Py_ssize_t classes, int states) {
+  if (states < 1) return "there is at least one state";
+  if (view.len == 0) return nullptr;
+  if (view.len != classes * static_cast<Py_ssize_t>(sizeof(Rule)) ||
+      !aligned(view.buf, alignof(Rule))) {
+    return "rules must be int32[classes][3]";
+  }
+  const Rule* rules = static_cast<const Rule*>(view.buf);
+  for (Py_ssize_t i = 0; i < classes; ++i) {
+    const Rule& rule = rules[i];
+    if (rule.kind < Rule::READ || rule.kind > Rule::MISMATCH) return "a rule is of no kind";
+    const bool writes = rule.kind == Rule::WRITE || rule.kind == Rule::CAS;
+    if (writes && (rule.written < 0 || rule.written >= states)) return "a rule leads to no state";
+  }
+  return nullptr;
+}
+
 PyObject* search_new(PyObject*, PyObject* args) {
   Buffers in;
-  int engines;
-  if (!PyArg_ParseTuple(args, "y*y*y*y*i", &in.views[0], &in.views[1], &in.views[2], &in.views[3],
-                        &engines)) {
+  int engines, states;
+  if (!PyArg_ParseTuple(args, "y*y*y*y*iy*i", &in.views[0], &in.views[1], &in.views[2],
+                        &in.views[3], &engines, &in.views[4], &states)) {
     return nullptr;
   }
   const Py_ssize_t bytes = in.views[0].len, classes = in.views[3].len;
@@ -205,11 +227,15 @@ PyObject* search_new(PyObject*, PyObject* args) {
   for (int i = 0; i < 3; ++i) columns[i] = static_cast<const i64*>(in.views[i].buf);
   const char* why = problem(columns[0], columns[1], columns[2], count, classes);
   if (why != nullptr) return refuse(why);
+  const char* wrong = rules_problem(in.views[4], classes, states);
+  if (wrong != nullptr) return refuse(wrong);
   Search* made = nullptr;
   try {
+    const Rule* rule = static_cast<const Rule*>(in.views[4].buf);
+    std::vector<Rule> rules(rule, rule + in.views[4].len / sizeof(Rule));
     made = new Search(columns[0], columns[1], columns[2],
                       static_cast<const unsigned char*>(in.views[3].buf), static_cast<i32>(count),
-                      static_cast<i32>(classes), engines);
+                      static_cast<i32>(classes), engines, std::move(rules), states);
   } catch (const std::bad_alloc&) {
   }
   if (made == nullptr) return PyErr_NoMemory();

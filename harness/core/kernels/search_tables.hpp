@@ -230,21 +230,44 @@ class Counts {
 constexpr i32 ILLEGAL = -1;  // the operation cannot happen in that state
 constexpr i32 MISSING = -2;  // nobody asked the model yet
 
-// (state, class) -> state, as far as the model was asked. The state after a blind class is the
-// same whatever the state before, and so asked for once.
+// What the operations of a class do to a register, whose states are codes of values.
+struct Rule {
+  enum Kind : i32 { READ, WRITE, CAS, MISMATCH };
+  i32 kind, expected, written;
+
+  i32 next(i32 state) const {
+    switch (kind) {
+      case READ: return state == expected ? state : ILLEGAL;
+      case WRITE: return written;
+      case CAS: return state == expected ? written : ILLEGAL;
+      default: return state != expected ? state : ILLEGAL;
+    }
+  }
+};
+
+// (state, class) -> state: by rules, or as far as the model was asked. The state after a blind
+// class is the same whatever the state before, and so asked for once.
 class Transitions {
  public:
   struct Pair {
     i32 state, kind;
   };
 
-  Transitions(Meter& meter, const std::vector<unsigned char>& blind)
-      : meter_(&meter), blind_(blind), after_blind_(blind.size(), MISSING), table_(meter) {
+  // No rules: the model is asked. Else one for each class, and so many states.
+  Transitions(Meter& meter, const std::vector<unsigned char>& blind, std::vector<Rule> rules,
+              i32 states)
+      : meter_(&meter),
+        blind_(blind),
+        rules_(std::move(rules)),
+        after_blind_(blind.size(), MISSING),
+        table_(meter),
+        states_(states) {
     table_.resize(64, Entry{FREE, MISSING});
   }
   i32 states() const { return states_; }
 
   i32 find(i32 state, i32 kind) const {
+    if (!rules_.empty()) return rules_[kind].next(state);
     if (blind_[kind]) return after_blind_[kind];
     return table_[place(key(state, kind))].next;
   }
@@ -322,10 +345,11 @@ class Transitions {
 
   Meter* meter_;
   const std::vector<unsigned char>& blind_;
+  const std::vector<Rule> rules_;
   std::vector<i32> after_blind_;
   Array<Entry> table_;
   std::size_t count_ = 0;
-  i32 states_ = 1;
+  i32 states_;
   std::vector<Pair> asked_;
 };
 
