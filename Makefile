@@ -67,6 +67,9 @@ bench: $(VENV)/.installed-dev
 
 soak: $(VENV)/.installed-dev
 	$(BIN)/pytest -n 2 --hypothesis-profile soak $(PYTEST_ARGS)
+	$(BIN)/python -m tests.checkers.every_model --histories 100000 --jobs 2
+	$(BIN)/python -m tests.checkers.twins --instances 200000 --jobs 2
+	$(BIN)/python -m tests.fuzz_tokens --seconds 600
 	@for seed in $$(seq $(SOAK_SEEDS)); do \
 	  for nemesis in partition kill pause partition,kill,pause; do \
 	    echo "== $$nemesis, seed $$seed"; \

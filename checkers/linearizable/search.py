@@ -1,5 +1,8 @@
 """Any model, any history: a bounded search for a legal order.
 
+The search is compiled where that could be done, and then leaves out more than what follows here,
+its twin in Python (:mod:`.native`, ``docs/decisions/0006``).
+
 Operations are linearized just in time: only when one of them returns must it, and perhaps others
 that are pending, be put in order (Lowe, "Testing for linearizability", CCPE 29(4), 2017). A
 configuration is the number of returns passed, the set of pending operations already in order (a
