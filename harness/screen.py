@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
@@ -111,7 +112,9 @@ def _what(invocation: Event, completion: Event | None) -> str:
 
 
 def _value(value: Any) -> str:
-    return "nil" if value is None else str(value)
+    """As the sentences have it: JSON, but a plain word without quotes."""
+    plain = isinstance(value, str) and value.isalnum()
+    return value if plain else msgspec.json.encode(value).decode()
 
 
 def print_repeat(
