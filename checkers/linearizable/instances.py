@@ -18,7 +18,7 @@ from checkers.models import UNKNOWN, Model
 from harness.core.history import NEVER, History
 from harness.core.operation import Type
 
-__all__ = ["Class", "Instance", "Outcome", "by_key", "freeze", "is_blind", "is_pure"]
+__all__ = ["Class", "Instance", "Outcome", "by_key", "freeze", "is_blind", "is_pure", "split"]
 
 Class = tuple[str, Hashable, Hashable]
 """Function, argument and result of operations that are all alike."""
@@ -124,6 +124,21 @@ def by_key(history: History, model: Model, keys: Ints) -> list[tuple[Ints, Insta
     starts = np.flatnonzero(np.diff(chosen.key)) + 1
     places = np.split(np.arange(len(rows)), starts)
     return [(rows[group], _compact(everything.select(group))) for group in places]
+
+
+def split(model: Model, rows: Ints, one: Instance) -> list[tuple[Ints, Instance]]:
+    """``one`` (with its positions ``rows``) as the objects of which it consists, in the order of
+    their first operations: those that ``model.part`` names, if every operation has one."""
+    method = getattr(model, "part", None)
+    parts = [None] if method is None else [method(*kind) for kind in one.classes]
+    if None in parts:
+        return [(rows, one)]
+    numbers = {part: number for number, part in enumerate(dict.fromkeys(parts))}
+    of = np.array([numbers[part] for part in parts], dtype=np.int64)[one.kind]
+    order = np.argsort(of, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(of[order])) + 1)
+    groups.sort(key=lambda group: int(group[0]))
+    return [(rows[group], _compact(one.select(group))) for group in groups]
 
 
 def _compact(one: Instance) -> Instance:

@@ -19,7 +19,7 @@ from checkers.linearizable import explain, shrink, staleness, witness, zones
 from checkers.linearizable.budget import Budget, Limits
 from checkers.linearizable.calls import Calls, Violation, Words, columns
 from checkers.linearizable.findings import Findings, Prove, search_all
-from checkers.linearizable.instances import by_key, freeze
+from checkers.linearizable.instances import by_key, freeze, split
 from checkers.linearizable.procedures import specialist
 from checkers.linearizable.register_instances import instance
 from checkers.linearizable.registers import Ints, Registers, Unsupported, encode
@@ -195,20 +195,28 @@ def _proven(history: History, calls: Calls, violation: Violation, procedure: str
 def _any_by_search(
     history: History, model: Model, keys: Ints, findings: Findings, budget: Budget
 ) -> None:
-    operations = history.operations
-    keyed = {
-        int(operations.key[rows[0]]): (rows, one) for rows, one in by_key(history, model, keys)
-    }
+    keyed = by_key(history, model, keys)
     findings.procedures["search"] = len(keyed)
+    parts = [part for rows, one in keyed for part in split(model, rows, one)]
+    found = Findings()
     proving = _proving(budget)
 
-    def proof(key: int, outcome: Outcome) -> Prove | None:
+    def proof(part: int, outcome: Outcome) -> Prove | None:
         stuck = outcome.stuck
         if outcome.legal is None or stuck is None:
             return None
-        return lambda: _stuck(history, model, keyed[key], stuck, proving)
+        return lambda: _stuck(history, model, parts[part], stuck, proving)
 
-    search_all({key: one for key, (_, one) in keyed.items()}, proof, findings, budget)
+    search_all({part: one for part, (_, one) in enumerate(parts)}, proof, found, budget)
+
+    def key(part: int) -> int:
+        return int(history.operations.key[parts[part][0][0]])
+
+    for part, prove in found.broken.items():
+        findings.broken.setdefault(key(part), prove)
+    for part, outcome in found.undecided.items():
+        if key(part) not in findings.broken:
+            findings.undecided.setdefault(key(part), outcome)
 
 
 def _stuck(

@@ -74,6 +74,8 @@ class Model(Protocol):
       although not all of their function are. Both make the search much faster where many
       operations are open at a time.
     - ``observes(f, argument, result)``: which successes of ``observers`` say something, if not all.
+    - ``part(f, argument, result)``: which of several independent objects an operation is on (None:
+      on more than one), for an object that consists of such. They are searched one by one.
     - ``elements(f, argument, result)``: the values that an operation involves, where a legal
       history stays legal without all operations on one value.
     - ``nondeterministic = True``: then ``step`` may answer :class:`OneOf`.

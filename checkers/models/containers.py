@@ -148,6 +148,10 @@ class GrowOnlySet:
         """An update that says that it changed nothing."""
         return f in ("add", "remove") and _said(argument, result) is False
 
+    def part(self, f: str, argument: Any, result: Any) -> Hashable:
+        """The element, except for a look at all."""
+        return None if f == "read" else (argument,)
+
     def observes(self, f: str, argument: Any, result: Any) -> bool:
         """A look, or an update that says whether it changed anything."""
         return f in ("contains", "read") or _said(argument, result) is not None
