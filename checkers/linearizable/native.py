@@ -91,6 +91,8 @@ def search(
 ) -> Outcome | None:
     """As :func:`checkers.linearizable.search.search`; None where more operations are open at one
     time than the extension has room for. The ``engines`` take turns until one of them knows."""
+    if budget.expired():
+        return _given_up(instance, "time" if budget.limits.hit == "timeout" else "memory")
     flags = _flags(instance)
     columns = [
         np.ascontiguousarray(column, dtype=np.int64)
@@ -113,13 +115,20 @@ def search(
     )
 
 
+def _given_up(instance: Instance, reason: str) -> Outcome:
+    """Nothing was tried: to begin with takes time, too."""
+    returns = int(np.count_nonzero(instance.ret < NEVER))
+    return Outcome(legal=None, passed=0, returns=returns, stuck=None, steps=0, reason=reason)
+
+
 def _run(
     kernel: ModuleType, handle: object, numbers: _Numbers, budget: Budget
 ) -> tuple[_Status, int, int, int]:
     """How it ended, the returns passed, the operation that returns next (-1: none), the steps."""
     taken, looks, held, bytes_max = 0, 0, 0, _BYTES_MAX
     while True:
-        if looks % _ANSWERS_BETWEEN_LOOKS == 0:
+        seconds = budget.limits.seconds_left()
+        if looks % _ANSWERS_BETWEEN_LOOKS == 0 or seconds <= 0:
             expired = budget.expired()
             left = budget.bytes_left()
             bytes_max = _BYTES_MAX if left is None else held + left
@@ -127,7 +136,7 @@ def _run(
         code, steps, passed, stuck, held, pairs = kernel.search_run(
             handle,
             0 if expired else budget.steps_left,
-            min(budget.limits.seconds_left(), _SLICE_S),
+            min(seconds, _SLICE_S),
             bytes_max,
         )
         status = _Status(code)
