@@ -11,10 +11,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from harness.core.errors import BadInput, Problem
 from harness.core.history import History
 from harness.core.operation import NEMESIS, Event
-from harness.formats.rows import Row, Trouble, assemble, refuse
+from harness.formats.rows import Row, Trouble, assemble, refuse, require_sayable
 
 __all__ = ["MARK", "read_etcd_log", "write_etcd_log"]
 
@@ -77,17 +76,10 @@ def write_etcd_log(history: History) -> Iterator[str]:
     """Lines of the log. Raises :class:`BadInput` for what it cannot say: keys, other functions than
     ``read``, ``write`` and ``cas``, other values than integers, and a ``cas`` that failed without
     saying why."""
-    problems = [
-        Problem(f"event {event.index} ({event.type} {event.f}): {reason}", "etcd-log", _OTHER)
-        for event in history.events()
-        if (reason := _obstacle(event)) is not None
-    ]
-    if problems:
-        raise BadInput(problems[:20])
+    require_sayable(
+        history, _obstacle, "reads, writes and compare-and-sets of integers, on one register"
+    )
     return (_line(event) for event in history.events())
-
-
-_OTHER = "convert to jepsen-edn or splitbrain"
 
 
 def _obstacle(event: Event) -> str | None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.core.errors import BadInput, Problem
 from harness.core.history import History
 from harness.core.operation import NEMESIS, Event
 from harness.formats.columns import Unusual, jepsen_history
 from harness.formats.edn import Keyword, show
 from harness.formats.edn_events import plain_lines, read_maps
 from harness.formats.edn_lines import tokenize_lines
-from harness.formats.rows import assemble
+from harness.formats.rows import assemble, require_sayable
 from harness.formats.tokens import tokenize
 
 __all__ = ["load_porcupine_kv", "read_porcupine_kv", "write_porcupine_kv"]
@@ -37,17 +36,9 @@ def read_porcupine_kv(text: str, source: str) -> History:
 def write_porcupine_kv(history: History) -> Iterator[str]:
     """Lines of the log. Raises :class:`BadInput` for what it cannot say: other functions than
     ``get``, ``put`` and ``append``, keys or values that are no text, and faults."""
-    problems = [
-        Problem(
-            f"event {event.index} ({event.type} {event.f}): {reason}",
-            "porcupine-kv",
-            "convert to jepsen-edn or splitbrain",
-        )
-        for event in history.events()
-        if (reason := _obstacle(event)) is not None
-    ]
-    if problems:
-        raise BadInput(problems[:20])
+    require_sayable(
+        history, _obstacle, "gets, puts and appends of texts on keys that are texts, without faults"
+    )
     return (_line(event) for event in history.events())
 
 

@@ -10,7 +10,7 @@ times.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from harness.core.errors import BadInput, Problem
 from harness.core.history import History
 from harness.core.operation import NEMESIS, Event
 
-__all__ = ["PROBLEMS_MAX", "Row", "Trouble", "assemble", "refuse"]
+__all__ = ["PROBLEMS_MAX", "Row", "Trouble", "assemble", "refuse", "require_sayable"]
 
 PROBLEMS_MAX = 20
 _TYPES = ("invoke", "ok", "fail", "info")
@@ -62,6 +62,23 @@ def refuse(source: str, text: str, troubles: Iterable[Trouble]) -> BadInput:
             )
         )
     return BadInput(problems)
+
+
+def require_sayable(history: History, obstacle: Callable[[Event], str | None], needed: str) -> None:
+    """Raise :class:`BadInput` for events that a format cannot say, once for each reason."""
+    reasons: dict[str, list[Event]] = {}
+    for event in history.events():
+        reason = obstacle(event)
+        if reason is not None:
+            reasons.setdefault(reason, []).append(event)
+    problems = []
+    for reason, events in reasons.items():
+        first, others = events[0], len(events) - 1
+        more = f" and {others:,} more" if others else ""
+        found = f"event {first.index} ({first.type} {first.f}){more}: {reason}"
+        problems.append(Problem(found, needed, "convert to jepsen-edn or splitbrain"))
+    if problems:
+        raise BadInput(problems)
 
 
 def assemble(rows: Sequence[Row], source: str, text: str) -> History:
