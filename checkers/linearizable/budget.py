@@ -41,8 +41,8 @@ def resident_bytes() -> int:
 @dataclass(slots=True, kw_only=True)
 class Limits:
     """What the whole check shares: ``deadline_s`` on ``clock``, and what the process may hold.
-    ``grace_s`` more may go into the proof of a verdict. ``hit`` is what ended it: ``timeout`` or
-    ``memory``."""
+    ``grace_s`` more may go into the proof of a verdict. ``hit`` is what ended it: ``timeout``,
+    ``memory`` or ``interrupted``."""
 
     deadline_s: float
     clock: Callable[[], float]

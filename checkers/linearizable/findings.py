@@ -8,8 +8,9 @@ little. The compiled search keeps no lock of Python's, so that keys are searched
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from checkers.linearizable.budget import Budget
@@ -53,18 +54,19 @@ def search_all(
             first = _FIRST_STEPS + _FIRST_STEPS_PER_OPERATION * len(instances[key])
             return min(growth * first, budget.steps_left)
 
-        for key, outcome in _searched(todo, instances, budget, steps):
-            findings.undecided.pop(key, None)
-            if outcome.legal:
-                continue
-            late = outcome.legal is False or growth > 1 or steps(key) == budget.steps_left
-            found = proof(key, outcome) if late else None
-            if found is not None:
-                findings.broken[key] = found
-                continue
-            findings.undecided[key] = outcome
-            if outcome.reason == "steps" and steps(key) < budget.steps_left:
-                unfinished.append(key)
+        with closing(_searched(todo, instances, budget, steps)) as outcomes:
+            for key, outcome in outcomes:
+                findings.undecided.pop(key, None)
+                if outcome.legal:
+                    continue
+                late = outcome.legal is False or growth > 1 or steps(key) == budget.steps_left
+                found = proof(key, outcome) if late else None
+                if found is not None:
+                    findings.broken[key] = found
+                    continue
+                findings.undecided[key] = outcome
+                if outcome.reason == "steps" and steps(key) < budget.steps_left:
+                    unfinished.append(key)
         todo = [] if budget.expired() else unfinished
         growth *= _GROWTH
 
@@ -74,7 +76,7 @@ def _searched(
     instances: Mapping[int, Instance],
     budget: Budget,
     steps: Callable[[int], int],
-) -> Iterator[tuple[int, Outcome]]:
+) -> Generator[tuple[int, Outcome], None, None]:
     """The outcome for each of ``keys``, in their order; in threads, for the compiled search keeps
     no lock of Python's."""
     threads = min(len(keys), os.cpu_count() or 1) if NATIVE else 1
@@ -82,8 +84,14 @@ def _searched(
         for key in keys:
             yield key, search(instances[key], budget.of(steps(key)))
         return
-    with ThreadPoolExecutor(threads) as pool:
+    pool = ThreadPoolExecutor(threads)
+    try:
         found = pool.map(
             lambda key: search(instances[key], budget.of(steps(key), shares=threads)), keys
         )
         yield from zip(keys, found, strict=True)
+    except BaseException:  # an interrupt must not wait for the searches that are under way
+        budget.limits.hit = "interrupted"
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
