@@ -375,7 +375,7 @@ def test_the_tokenizer_refuses_what_it_cannot_take() -> None:
         native.tokens_feed(reader, "text", True)
     with pytest.raises(ValueError, match="Capsule"):
         native.tokens_feed(object(), b"", True)
-    other = native.search_new(b"", b"", b"", b"")
+    other = native.search_new(b"", b"", b"", b"", 7, b"", 1)
     with pytest.raises(ValueError, match="incorrect name"):
         native.tokens_feed(other, b"", True)
     with pytest.raises(ValueError, match="incorrect name"):

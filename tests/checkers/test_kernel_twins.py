@@ -214,3 +214,37 @@ def test_searches_in_threads_do_not_disturb_each_other(kernel: bool) -> None:
         found = list(pool.map(lambda one: _asked(kernel, one, budget()), instances))
     for seed, (one, outcome) in enumerate(zip(instances, found, strict=True)):
         assert outcome == _asked(kernel, one, budget()), seed
+
+
+@pytest.mark.skipif(NATIVE is None, reason="the compiled kernels are not there")
+def test_the_search_refuses_what_it_cannot_take() -> None:
+    """Wrong arguments are errors of Python, not crashes."""
+    kernel: Any = NATIVE
+    column = np.arange(3, dtype=np.int64)
+    none, flags = np.zeros(3, dtype=np.int64), b"\0"
+
+    def rule(*numbers: int) -> bytes:
+        return np.array(numbers, dtype=np.int32).tobytes()
+
+    for given, why in (
+        ((column[:2], column, none, flags, 7, b"", 1), "equally long"),
+        ((column, column, none, flags, 7, b"", 0), "at least one state"),
+        ((column, column, none, flags, 7, rule(0, 0), 1), "int32"),
+        ((column, column, none, flags, 7, rule(4, 4, 4), 9), "no kind"),
+        (
+            (column, column, none, flags, 7, rule(1, 0, 5), 5),
+            "state",
+        ),
+        ((column, column, none + 1, flags, 7, b"", 1), "class"),
+        ((column, column - 1, none, flags, 7, b"", 1), "before it is called"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            kernel.search_new(*given)
+    one = kernel.search_new(column, column, none, flags, 7, b"", 1)
+    for answer in (b"", b"\0\0\0", rule(7)):
+        *_, pairs = kernel.search_run(one, 10, 1.0, 1 << 40) if not answer else (b"",)
+        assert answer or pairs
+        with pytest.raises(ValueError, match="do not fit"):
+            kernel.search_answer(one, answer)
+    with pytest.raises(ValueError, match="not answered"):
+        kernel.search_run(one, 10, 1.0, 1 << 40)
