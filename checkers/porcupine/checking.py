@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from checkers.linearizable.budget import Budget, Limits
+from checkers.linearizable.budget import Budget, Limits, usual_memory_bytes
 from checkers.linearizable.search import Outcome, search
 from checkers.porcupine.adapted import Late, Partition, make_partition
 from checkers.porcupine.forms import (
@@ -57,7 +57,7 @@ def check_operations(
     memory_limit_bytes: int | None = None,
 ) -> CheckResult:
     """Whether the operations are linearizable. ``UNKNOWN`` after ``timeout_s`` (None: never), or
-    where the process would hold more than ``memory_limit_bytes``.
+    where the process would hold more than ``memory_limit_bytes`` (None: half of what there is).
 
     Raises :class:`BadInput` for operations that return before their call; what the model raises
     comes through. Exponential in the concurrency in the worst case.
@@ -147,7 +147,8 @@ def _events(model: AnyModel, history: Iterable[Event], limits: Limits) -> _Found
 def _limits(timeout_s: float | None, memory_bytes: int | None) -> Limits:
     clock = time.monotonic
     deadline_s = float("inf") if timeout_s is None else clock() + timeout_s
-    return Limits(deadline_s=deadline_s, clock=clock, memory_bytes=memory_bytes)
+    held = memory_bytes or usual_memory_bytes()
+    return Limits(deadline_s=deadline_s, clock=clock, memory_bytes=held)
 
 
 def _check(model: AnyModel, parts: Sequence[Sequence[Operation]], limits: Limits) -> _Found:
