@@ -111,8 +111,8 @@ def _rank(value: Any) -> tuple[int, Any, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrowOnlySet:
-    """``add element``, ``contains element -> boolean``, ``read -> list``. What ``add`` returns says
-    whether the element was new, if it is a boolean.
+    """``add element``, ``contains element -> boolean`` (or ``[element, boolean]``), ``read ->
+    list``. What ``add`` returns says whether the element was new, if it is a boolean.
 
     >>> GrowOnlySet().step(frozenset({1}), "read", None, (1,)) == {1}
     True
@@ -138,7 +138,7 @@ class GrowOnlySet:
             return state if seen == state and len(seen) == len(result or ()) else ILLEGAL
         present = argument in state
         if f == "contains":
-            return state if truth(result) == present else ILLEGAL
+            return state if _found(argument, result) == present else ILLEGAL
         changes = present == (f == "remove")
         if _said(argument, result) not in (None, changes):
             return ILLEGAL
@@ -155,6 +155,12 @@ class GrowOnlySet:
     def observes(self, f: str, argument: Any, result: Any) -> bool:
         """A look, or an update that says whether it changed anything."""
         return f in ("contains", "read") or _said(argument, result) is not None
+
+
+def _found(argument: Any, result: Any) -> bool | None:
+    """What ``contains`` answered, alone or in a pair with the element."""
+    pair = isinstance(result, tuple) and len(result) == 2 and result[0] == argument
+    return truth(result[1]) if pair else truth(result)
 
 
 def _said(argument: Any, result: Any) -> bool | None:

@@ -105,7 +105,11 @@ def _set_ask(source: random.Random, values: Values, f: str) -> Any:
 def _set_guess(source: random.Random, values: Values, f: str, argument: Any) -> Any:
     if f != "read":
         flags = (True, False)
-        return source.choice(flags if f == "contains" else (*flags, None, argument, "done"))
+        if f == "contains":
+            answer = source.choice(flags)
+            asked = argument if source.random() < 0.9 else source.choice(values.pool)
+            return source.choice((answer, [asked, answer]))
+        return source.choice((*flags, None, argument, "done"))
     chosen = source.sample(values.pool, source.randint(0, min(len(values.pool), 2)))
     return [*chosen, *chosen[:1]] if source.random() < 0.03 else chosen
 

@@ -131,7 +131,7 @@ class SetThing(Thing):
         if f == "read":
             return bool(sorted(text(one) for one in reported or []) == answer)
         if f == "contains":
-            return reported is answer
+            return reported is answer or text(reported) == text([argument, answer])
         echo = text(reported) == text(argument)
         return echo or not isinstance(reported, bool) or reported is answer
 

@@ -95,7 +95,8 @@ class Reads:
 
 def touches(calls: Calls) -> tuple[Touches, Ints]:
     """What each operation (but whole reads) does to its element, in order of call; and the
-    positions of those that answered ``contains`` with something else than a boolean."""
+    positions of those that answered ``contains`` with something else than a boolean, alone or in
+    a pair with the element."""
     true, false = (
         np.array(
             [code for code, value in enumerate(calls.values) if value is truth], dtype=np.int64
@@ -105,6 +106,8 @@ def touches(calls: Calls) -> tuple[Touches, Ints]:
     yes, no = (np.isin(calls.result, codes) for codes in (true, false))
     adds, removes, asks = (calls.of(name) for name in ("add", "remove", "contains"))
     certain = calls.certain
+    yes_of_it, no_of_it = _with_element(calls, np.flatnonzero(asks & certain))
+    yes, no = yes | yes_of_it, no | no_of_it
     told = certain & (asks | (calls.result != calls.argument))
     kind = np.full(len(calls), -1, dtype=np.int64)
     kind[adds] = Kind.ADD
@@ -125,6 +128,24 @@ def touches(calls: Calls) -> tuple[Touches, Ints]:
         ret=calls.ret[rows],
     )
     return found, np.flatnonzero(asks & certain & ~yes & ~no)
+
+
+def _with_element(calls: Calls, rows: Ints) -> tuple[Bools, Bools]:
+    """Which of the operations at ``rows`` answered ``[element, true]``, and which ``[element,
+    false]``, with the element that they were asked for; masks of all calls."""
+    codes, place = np.unique(calls.result[rows], return_inverse=True)
+    named = Codes(calls, calls.argument[rows])
+    element = np.full(len(codes), -1, dtype=np.int64)
+    present = np.zeros(len(codes), dtype=bool)
+    for at, code in enumerate(codes.tolist()):
+        value = calls.values[code]
+        if isinstance(value, (list, tuple)) and len(value) == 2 and isinstance(value[1], bool):
+            (element[at],), present[at] = named.of(value[:1]), value[1]
+    place = place.reshape(-1)
+    same = element[place] == calls.argument[rows]
+    yes, no = np.zeros(len(calls), dtype=bool), np.zeros(len(calls), dtype=bool)
+    yes[rows], no[rows] = same & present[place], same & ~present[place]
+    return yes, no
 
 
 def whole_reads(calls: Calls) -> tuple[Reads, Ints, Ints]:
