@@ -18,7 +18,17 @@ from checkers.models import UNKNOWN, Model
 from harness.core.history import NEVER, History
 from harness.core.operation import Type
 
-__all__ = ["Class", "Instance", "Outcome", "by_key", "freeze", "is_blind", "is_pure", "split"]
+__all__ = [
+    "Class",
+    "Instance",
+    "Outcome",
+    "by_key",
+    "freeze",
+    "is_blind",
+    "is_pure",
+    "narrowed",
+    "split",
+]
 
 Class = tuple[str, Hashable, Hashable]
 """Function, argument and result of operations that are all alike."""
@@ -124,6 +134,17 @@ def by_key(history: History, model: Model, keys: Ints) -> list[tuple[Ints, Insta
     starts = np.flatnonzero(np.diff(chosen.key)) + 1
     places = np.split(np.arange(len(rows)), starts)
     return [(rows[group], _compact(everything.select(group))) for group in places]
+
+
+def narrowed(one: Instance) -> Instance:
+    """``one`` with fewer states, if its model knows which will do. What nothing can pass, it may
+    notice sooner: what was called before that return is then not always illegal by itself."""
+    method = getattr(one.model, "narrowed", None)
+    if method is None:
+        return one
+    certain = np.unique(one.kind[one.ret < NEVER]).tolist()
+    functions = {one.classes[kind][0] for kind in np.unique(one.kind).tolist()}
+    return replace(one, model=method([one.classes[kind] for kind in certain], functions))
 
 
 def split(model: Model, rows: Ints, one: Instance) -> list[tuple[Ints, Instance]]:

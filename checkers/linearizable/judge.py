@@ -236,6 +236,8 @@ def _stuck(
         budget.steps_left -= outcome.steps + len(part)
         return outcome.legal is False
 
+    if hasattr(model, "narrowed") and not illegal(list(range(len(prefix)))):
+        prefix = list(range(len(one)))  # what came later told the search that it was stuck
     removable = shrink.groups(model, [one.of(i) for i in prefix])
     part = [prefix[i] for i in shrink.smallest(range(len(prefix)), removable, illegal)]
     # What cannot be passed may have been spared; in what is left, another one cannot be.

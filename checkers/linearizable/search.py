@@ -30,7 +30,7 @@ import numpy as np
 
 from checkers.linearizable import native
 from checkers.linearizable.budget import Budget
-from checkers.linearizable.instances import Class, Instance, Outcome, is_pure
+from checkers.linearizable.instances import Class, Instance, Outcome, is_pure, narrowed
 from checkers.models import ILLEGAL, Model
 from harness.core.history import NEVER
 from harness.core.kernels import NATIVE
@@ -171,6 +171,7 @@ _Configuration = tuple[int, int, int, int]
 def search(instance: Instance, budget: Budget) -> Outcome:
     """Whether ``instance`` has a legal order. Exponential in the concurrency in the worst case;
     takes steps from ``budget`` and gives up when there are none."""
+    instance = narrowed(instance)
     found = None if NATIVE is None else native.search(NATIVE, instance, budget)
     return twin(instance, budget) if found is None else found
 

@@ -74,6 +74,9 @@ class Model(Protocol):
       although not all of their function are. Both make the search much faster where many
       operations are open at a time.
     - ``observes(f, argument, result)``: which successes of ``observers`` say something, if not all.
+    - ``narrowed(observed, functions)``: a model with the same initial state and fewer others, which
+      allows an order of a history exactly if this one does; ``observed`` are the (function,
+      argument, result) of what certainly happened in it, ``functions`` those that occur at all.
     - ``part(f, argument, result)``: which of several independent objects an operation is on (None:
       on more than one), for an object that consists of such. They are searched one by one.
     - ``elements(f, argument, result)``: the values that an operation involves, where a legal

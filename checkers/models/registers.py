@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from bisect import bisect_left
+from collections.abc import Hashable, Iterable, Set
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar
 
-from checkers.models.base import ILLEGAL, UNKNOWN, Illegal, truth
+from checkers.models.base import ILLEGAL, UNKNOWN, Illegal, Model, truth
 
 __all__ = ["AppendRegister", "MultiRegister", "NullRead", "Register"]
 
@@ -125,3 +126,70 @@ class AppendRegister:
         if f == "get":
             return state if (result or "") == state else ILLEGAL
         return str(argument) if f == "put" else state + str(argument)
+
+    def narrowed(self, observed: Iterable[tuple[str, Any, Any]], functions: Set[str]) -> Model:
+        """Only beginnings of what was got matter. Where nothing is put, the string only grows, and
+        only towards the longest of them."""
+        seen = {result for f, _, result in observed if f == "get" and isinstance(result, str)}
+        longest = max(seen, key=len, default=self.initial)
+        if "put" not in functions and longest.startswith(self.initial):
+            return Growing(initial=self.initial, longest=longest)
+        return Observed(initial=self.initial, seen=tuple(sorted(seen)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """A string that somebody saw as each of ``seen`` (sorted), and nobody as anything else. While
+    it is no beginning of any of these, nothing is known of it: the state is None, until a put.
+
+    >>> Observed(seen=("ab", "x")).step("a", "append", "c", None) is None
+    True
+    """
+
+    seen: tuple[str, ...]
+    initial: str = ""
+    functions: frozenset[str] = frozenset({"get", "put", "append"})
+    pure: frozenset[str] = frozenset({"get"})
+    observers: frozenset[str] = frozenset({"get"})
+    blind: ClassVar[frozenset[str]] = frozenset({"put"})
+
+    def step(self, state: str | None, f: str, argument: Any, result: Any) -> Hashable | Illegal:
+        """The string afterwards; None: one that nobody saw, nor will see by appending."""
+        if f == "get":
+            return state if (result or "") == state else ILLEGAL
+        if f == "append" and state is None:
+            return None
+        after = str(argument) if f == "put" else f"{state}{argument}"
+        place = bisect_left(self.seen, after)
+        known = place < len(self.seen) and self.seen[place].startswith(after)
+        return after if known or not after else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growing:
+    """A string without puts that somebody sees as ``longest``, and nobody sees longer.
+
+    A string that is no beginning of ``longest``, before that was seen, never comes to be it. After
+    that was seen nobody looks any more, so it does not matter what follows: the state is None.
+
+    >>> Growing(longest="abc").step("a", "append", "c", None) is ILLEGAL
+    True
+    """
+
+    longest: str
+    initial: str = ""
+    functions: frozenset[str] = frozenset({"get", "append"})
+    pure: frozenset[str] = frozenset({"get"})
+    observers: frozenset[str] = frozenset({"get"})
+
+    def step(self, state: str | None, f: str, argument: Any, result: Any) -> Hashable | Illegal:
+        """The string afterwards; None: longer than anybody saw."""
+        if f == "get":
+            return state if (result or "") == state else ILLEGAL
+        piece = str(argument)
+        if state is None or not piece:
+            return state
+        if state == self.longest:
+            return None
+        fits = self.longest.startswith(piece, len(state))
+        return self.longest[: len(state) + len(piece)] if fits else ILLEGAL
