@@ -28,7 +28,7 @@ from harness.core.kernels import NATIVE
 
 REPEATS = 3
 SEED = 7
-LIMIT_S = 60.0
+LIMIT_S = 10.0
 MODEL = Register(functions=frozenset({"read", "write", "cas"}))
 
 
