@@ -93,6 +93,8 @@ class Registers:
 
     def select(self, rows: NDArray[np.bool_] | Ints) -> Registers:
         """The operations at ``rows`` (a mask or positions), in the same order."""
+        if rows.dtype == np.bool_ and rows.all():
+            return self
         return replace(self, **{name: getattr(self, name)[rows] for name in _COLUMNS})
 
     def pair(self, code: Ints) -> Ints:
@@ -112,7 +114,7 @@ def encode(history: History, model: Register) -> Registers:
     """The register operations of ``history`` that can matter. Raises :class:`Unsupported`."""
     everything = history.operations
     rows = np.flatnonzero(everything.outcome != Type.FAIL)
-    operations = everything.select(rows)
+    operations = everything if len(rows) == len(everything) else everything.select(rows)
     _refuse_unknown(history, operations, model)
     f = operations.f
     reads, writes, swaps = (f == history.function(name) for name in ("read", "write", "cas"))
@@ -122,7 +124,9 @@ def encode(history: History, model: Register) -> Registers:
     argument, result = renamed(operations.argument), renamed(operations.result)
     call, ret, horizon = ranks(history, operations)
     certain = ret != horizon
-    mismatch = swaps & certain & np.isin(operations.result, _falsehoods(history))
+    mismatch = swaps & certain
+    if swaps.any():
+        mismatch &= np.isin(operations.result, _falsehoods(history))
     trivial = swaps & ~mismatch & (old == new)  # such a compare-and-set only observes its value
     kind = np.select([reads | trivial, writes, mismatch], [READ, WRITE, MISMATCH], CAS)
     nothing = np.int64(NOTHING)
