@@ -20,6 +20,7 @@ from harness.core.contracts import CheckContext
 from harness.core.fault import State
 from harness.core.history import History
 from harness.core.operation import Type
+from harness.core.options import Option
 from harness.core.verdict import Validity, Verdict
 
 __all__ = ["AvailabilityChecker", "sides"]
@@ -33,6 +34,8 @@ class AvailabilityChecker:
 
     name: ClassVar[str] = "availability"
     summary: ClassVar[str] = "how many operations succeeded, healthy and under each fault"
+    options: ClassVar[tuple[Option, ...]] = ()
+    judges: ClassVar[frozenset[str]] = frozenset()
 
     def check(self, history: History, context: CheckContext) -> Verdict:
         """Valid with the counts as details; unknown (``vacuous``) without operations."""

@@ -16,6 +16,7 @@ from checkers.phases import functions, phases
 from harness.core.contracts import CheckContext
 from harness.core.history import History
 from harness.core.operation import Type
+from harness.core.options import Option
 from harness.core.verdict import Validity, Verdict
 
 __all__ = ["Latency"]
@@ -28,6 +29,8 @@ class Latency:
 
     name: ClassVar[str] = "latency"
     summary: ClassVar[str] = "how long successful operations took, healthy and under each fault"
+    options: ClassVar[tuple[Option, ...]] = ()
+    judges: ClassVar[frozenset[str]] = frozenset()
 
     def check(self, history: History, context: CheckContext) -> Verdict:
         """Valid with the figures as details; unknown (``vacuous``) if nothing succeeded."""

@@ -12,6 +12,7 @@ from harness.core.contracts import CheckContext
 from harness.core.fault import Fault, FaultInterval
 from harness.core.history import History
 from harness.core.operation import NEMESIS, Event
+from harness.core.options import Option
 from harness.core.verdict import Anomaly, Validity, Verdict
 from harness.plan import Choices, Plan, make_plan
 
@@ -21,6 +22,8 @@ class Says:
 
     name: ClassVar[str] = "says"
     summary: ClassVar[str] = "for tests"
+    options: ClassVar[tuple[Option, ...]] = ()
+    judges: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, verdict: Verdict | Exception) -> None:
         self.verdict = verdict

@@ -22,6 +22,7 @@ from harness.core.errors import BadInput
 from harness.core.history import History
 from harness.core.kernels import NATIVE
 from harness.core.operation import Type
+from harness.core.options import Option
 from harness.core.verdict import Validity, Verdict
 
 __all__ = ["Linearizable"]
@@ -43,6 +44,8 @@ class Linearizable:
     summary: ClassVar[str] = (
         "every operation takes effect at one instant between its call and its return"
     )
+    options: ClassVar[tuple[Option, ...]] = ()
+    judges: ClassVar[frozenset[str]] = frozenset({"linearizable"})
 
     def __init__(
         self,
@@ -67,6 +70,8 @@ class Linearizable:
             return self._unknown("crash", f"The checker itself crashed ({text}).")
 
     def _check(self, history: History, context: CheckContext) -> Verdict:
+        if not history.realtime:
+            raise Unsupported("the history does not say what happened before what in real time")
         model = self._model(context.model)
         limits = Limits(
             deadline_s=self._clock() + context.time_limit_s,

@@ -365,12 +365,19 @@ class Nemesis(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckContext:
-    """What a checker is told beside the history. ``model`` names the sequential specification
-    (``register``, ``cas-register``, ...); ``faults`` are those that fired. A checker that has not
-    decided within ``time_limit_s`` (wall time), or before the whole process holds
-    ``memory_limit_bytes`` (None: no limit), answers unknown."""
+    """What a checker is told beside the history.
+
+    ``model`` names the sequential specification (``register``, ``cas-register``, ...), and
+    ``consistency_model`` the one model of the lattice that is asked about (None: the checker's own
+    choice). ``options`` are those that the checker declares; one that is missing has its default.
+    ``faults`` are those that fired. A checker that has not decided within ``time_limit_s`` (wall
+    time), or before the whole process holds ``memory_limit_bytes`` (None: no limit), answers
+    unknown.
+    """
 
     model: str = "cas-register"
+    consistency_model: str | None = None
+    options: Options = field(default_factory=dict)
     faults: tuple[FaultInterval, ...] = ()
     time_limit_s: float = 60.0
     memory_limit_bytes: int | None = None
@@ -378,10 +385,13 @@ class CheckContext:
 
 class Checker(Protocol):
     """History in, verdict out. Never raises for a well-formed history; never valid when it did
-    not look."""
+    not look. ``judges`` are the models of the lattice that it can tell apart, empty for a checker
+    of something else; ``options`` are those of ``harness check -o``."""
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    options: ClassVar[tuple[Option, ...]]
+    judges: ClassVar[frozenset[str]]
 
     def check(self, history: History, context: CheckContext) -> Verdict: ...
 

@@ -133,6 +133,9 @@ class History:
 
     ``index`` is the event's own index (its line, where the file gave none); ``process`` is -1 for
     the nemesis. Build one with :meth:`from_events`, which validates.
+
+    ``realtime``: the events lie in the order in which they happened. Where it is false (formats
+    that list sessions one after another), only the order within a process means anything.
     """
 
     index: Ints
@@ -148,9 +151,12 @@ class History:
     nodes: tuple[str | None, ...]
     values: tuple[Any, ...]
     errors: dict[int, Any]
+    realtime: bool = True
 
     @staticmethod
-    def from_events(events: Iterable[Event], *, source: str = "history") -> History:
+    def from_events(
+        events: Iterable[Event], *, source: str = "history", realtime: bool = True
+    ) -> History:
         """The history of ``events``, in their order.
 
         Raises :class:`BadInput` naming every event (up to 20) that breaks the rules of
@@ -209,6 +215,7 @@ class History:
             nodes=tuple(nodes.values),
             values=tuple(values.values),
             errors=errors,
+            realtime=realtime,
         )
         return history._checked(source, negative)
 
@@ -228,6 +235,7 @@ class History:
         nodes: tuple[str | None, ...],
         values: tuple[Any, ...],
         errors: dict[int, Any],
+        realtime: bool = True,
         source: str = "history",
     ) -> History:
         """The history with these columns, validated as :meth:`from_events` does it.
@@ -249,6 +257,7 @@ class History:
             nodes=nodes,
             values=values,
             errors=errors,
+            realtime=realtime,
         )
         return history._checked(source, np.flatnonzero(process < _NEMESIS_PROCESS))
 

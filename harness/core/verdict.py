@@ -69,7 +69,8 @@ class Verdict:
 
     ``sentence`` is the one plain sentence for people. ``reason`` is set exactly when the verdict
     is unknown: a short machine-readable word such as ``timeout``, ``crash``, ``vacuous``.
-    ``details`` are figures of the checker's own (JSON values only).
+    ``details`` are figures of the checker's own (JSON values only). A valid verdict may have
+    anomalies too: those that the model asked for allows, and that prove that no stronger one holds.
     """
 
     checker: str
@@ -83,7 +84,6 @@ class Verdict:
     def __post_init__(self) -> None:
         assert (self.validity is Validity.UNKNOWN) == (self.reason is not None), self
         assert self.validity is not Validity.INVALID or self.all_anomalies(), self
-        assert self.validity is Validity.INVALID or not self.anomalies, self
 
     def all_anomalies(self) -> tuple[Anomaly, ...]:
         """Its own anomalies, then those of its parts."""

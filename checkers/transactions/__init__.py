@@ -1,0 +1,1 @@
+"""Transactions: what a history of reads, writes and appends says of isolation."""
