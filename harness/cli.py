@@ -212,10 +212,25 @@ def _show_run(console: Console, directory: Path, verdict: Any) -> None:
     "paths", metavar="RUN-OR-FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 @click.option(
-    "--model", metavar="NAME", help="What a history is checked against.  [default: cas-register]"
+    "--model",
+    metavar="NAME",
+    help="What a history is checked against: register, queue, list-append, causal, set-full, ...  "
+    "[default: cas-register]",
+)
+@click.option(
+    "--consistency-model",
+    metavar="NAME",
+    help="The one model to judge by, such as snapshot-isolation.  [default: the checker's]",
 )
 @click.option(
     "--checker", metavar="NAME", help="Which checker.  [default: the run's; linearizable]"
+)
+@click.option(
+    "-o",
+    "options",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="An option of the checker; see `harness list checkers`.",
 )
 @click.option("--time-limit", metavar="T", help="Give up after this time.  [default: 60s]")
 @click.option(
@@ -234,17 +249,21 @@ def _show_run(console: Console, directory: Path, verdict: Any) -> None:
 @_debug
 def check(
     paths: tuple[Path, ...],
+    *,
     convert: str | None,
     output: Path | None,
     report: Path | None,
     as_json: bool,
+    options: tuple[str, ...],
     **texts: str | None,
 ) -> int:
     """Check finished runs (a directory of the store), or histories (files, also compressed).
 
-    Formats are splitbrain (our own history.jsonl), jepsen-edn, etcd-log and porcupine-kv. A run is
-    analysed again as its test did it, and its verdict and report are written anew; a file, or a run
-    with --model or --checker, is checked with one checker, and nothing is written but --report.
+    A model is a sequential specification (register, queue, set, ...: is it linearizable?) or a
+    checker (list-append, rw-register, causal, session, set-full, bank, ...: `harness list checkers`
+    names them all). Formats are guessed. A run is analysed again as its test did it, and its
+    verdict and report are written anew; a file, or a run with --model or --checker, is checked with
+    one checker, and nothing is written but --report.
 
     Of several, all are read before the first is checked. The exit code is that of the worst:
     invalid, then unknown, then valid.
@@ -264,6 +283,7 @@ def check(
     results = check_paths(
         paths,
         **texts,
+        options=options,
         report=report,
         warn=lambda text: console.print(f"note {text}", style="yellow", markup=False),
     )
