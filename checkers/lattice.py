@@ -47,6 +47,7 @@ from functools import cache
 from harness.core.errors import BadInput, Problem
 
 __all__ = [
+    "ALIASES",
     "ANOMALIES",
     "ISOLATION",
     "MODELS",
@@ -146,7 +147,7 @@ MODELS: Mapping[str, Model] = {
     "strong-eventual": Model(("eventual",), "Shapiro 2"),
 }
 
-_ALIASES: Mapping[str, str] = {
+ALIASES: Mapping[str, str] = {
     "pl-1": "read-uncommitted",
     "pl-2": "read-committed",
     "pl-cs": "cursor-stability",
@@ -263,7 +264,7 @@ ANOMALIES: Mapping[str, tuple[tuple[str, ...], str]] = {
 def canonical(name: str) -> str:
     """The model called ``name``, also by an alias. Raises :class:`BadInput`."""
     found = name.strip().lower().replace("_", "-")
-    found = _ALIASES.get(found, found)
+    found = ALIASES.get(found, found)
     if found not in MODELS:
         needed = f"one of {', '.join(sorted(MODELS))}"
         raise BadInput([Problem(f"consistency model {name!r}", needed, "choose one of them")])
