@@ -16,26 +16,28 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "consistency-models.md"
 _HEAD = """\
 # Consistency models and anomalies
 
-Written by `python -m tests.checkers.lattice_page` from the tables of `checkers/lattice.py`, which also
-name the papers in full.
+Written by `python -m tests.checkers.lattice_page` from the tables of `checkers/lattice.py`, which
+also name the papers in full.
 
-A history *satisfies* a model or it does not. A stronger model allows fewer histories: whatever rules out
-a model rules out all stronger ones, and whatever proves one proves all weaker ones. A checker that tells
-models apart reports
+A history *satisfies* a model or it does not. A stronger model allows fewer histories: whatever
+rules out a model rules out all stronger ones, and whatever proves one proves all weaker ones. A
+checker that tells models apart reports
 
 - `strongest`: the strongest models that **hold** (proved for this history),
-- `strongest_not_refuted`: the strongest that nothing refutes although they were not proved (the history
-  leaves something open, such as the order of two writes that nobody read, or a budget was spent),
+- `strongest_not_refuted`: the strongest that nothing refutes although they were not proved (the
+  history leaves something open, such as the order of two writes that nobody read, or a budget was
+  spent),
 - `weakest_ruled_out`: the weakest that an anomaly **rules out**, and all of them as `ruled_out`.
 
-`--consistency-model M` makes the verdict one about `M`: *valid* if it holds, *invalid* if it is ruled
-out, and *unknown* in between.
+`--consistency-model M` makes the verdict one about `M`: *valid* if it holds, *invalid* if it is
+ruled out, and *unknown* in between.
 
-Two words are used by two schools. For transactions, **causal** is that of Cerone and of Biswas & Enea:
-one commit order for all. For single reads and writes (`--model causal`) it is that of Bouajjani, where
-processes may order concurrent writes differently; the common order is then **causal convergence**. And
-the classical isolation levels (Adya's) know no sessions: the order of each process counts only in the
-*strong session* models, in read atomic, causal, prefix, and the session guarantees.
+Two words are used by two schools. For transactions, **causal** is that of Cerone and of Biswas &
+Enea: one commit order for all. For single reads and writes (`--model causal`) it is that of
+Bouajjani, where processes may order concurrent writes differently; the common order is then
+**causal convergence**. And the classical isolation levels (Adya's) know no sessions: the order of
+each process counts only in the *strong session* models, in read atomic, causal, prefix, and the
+session guarantees.
 """
 
 
