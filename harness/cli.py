@@ -153,6 +153,11 @@ def cli() -> None:
 @click.option("--recovery", "recovery_s", metavar="T", help="Wait after healing.  [default: 30s]")
 @click.option("--seed", metavar="N", help="Of all randomness.  [default: a new one]")
 @click.option(
+    "--consistency-model",
+    metavar="NAME",
+    help="What transactions are judged by.  [default: the checker's]",
+)
+@click.option(
     "--store",
     metavar="DIR",
     type=click.Path(path_type=Path),
@@ -169,13 +174,22 @@ def cli() -> None:
 )
 @_json
 @_debug
-def test(store: Path, options: tuple[str, ...], as_json: bool, **texts: str | None) -> int:
+def test(
+    store: Path,
+    options: tuple[str, ...],
+    consistency_model: str | None,
+    as_json: bool,
+    **texts: str | None,
+) -> int:
     """Deploy a cluster, use it, break it, and judge what clients saw."""
     from harness.choices import read_choices
     from harness.live import view_on
     from harness.plan import make_plan
+    from harness.resolve import CONSISTENCY_MODEL
     from harness.runner import run_test
 
+    if consistency_model is not None:
+        options += (f"{CONSISTENCY_MODEL}={consistency_model}",)
     choices, problems = read_choices(texts, options)
     try:
         plan = make_plan(choices)
