@@ -234,13 +234,15 @@ ANOMALIES: Mapping[str, tuple[tuple[str, ...], str]] = {
         for family in (f"{prefix}{model}".replace("strong-serializable", "strict-serializable"),)
     },
     "fractured-read": (("read-atomic",), "Biswas 2.3"),
+    "non-monotonic-view": (("monotonic-atomic-view",), "Bailis 5.1; Biswas 2.3"),
+    "commit-cycle": (("read-committed",), "Biswas 2.3: where only sessions are known"),
     "not-serializable": (("serializable",), "no order of all transactions explains every read"),
     "not-snapshot-isolation": (("snapshot-isolation",), "Cerone 2016"),
     "not-strong-session-serializable": (("strong-session-serializable",), "Daudjee 2"),
     "not-strict-serializable": (("strict-serializable",), "Herlihy 3.2"),
     # Causal consistency: bad patterns.
     "causal-cycle": (("causal",), "Biswas 2.3: no commit order respects causality"),
-    "CyclicCO": (("causal",), "Bouajjani 4"),
+    "CyclicCO": (("read-atomic",), "Bouajjani 4; Biswas 2.3"),
     "WriteCOInitRead": (("causal",), "Bouajjani 4"),
     "ThinAirRead": (("causal",), "Bouajjani 4"),
     "WriteCORead": (("causal",), "Bouajjani 4"),
