@@ -8,5 +8,6 @@
 
 // The functions of each subject, ended by a row of null pointers.
 extern PyMethodDef causal_methods[];
+extern PyMethodDef graph_methods[];
 extern PyMethodDef search_methods[];
 extern PyMethodDef tokens_methods[];
