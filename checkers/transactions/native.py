@@ -17,16 +17,13 @@ from numpy.typing import NDArray
 
 from checkers.transactions.micro_operations import MicroOperations, shown
 from harness.core import kernels
+from harness.core.deferred import json_texts
 from harness.core.history import History
 from harness.core.operation import Type
 
 __all__ = ["Values", "natively"]
 
 Ints = NDArray[np.int64]
-Texts = tuple[tuple[bytes, ...], Ints, Ints]
-"""Blocks of text, and where in these, as if they stood one after another, each value begins and
-ends: ``int64[n]``."""
-
 _TRANSACTION, _NOTHING = 0, 5
 _MODES = {"read": 1, "r": 1, "write": 2, "w": 2, "append": 3, "cas": 4}
 
@@ -60,7 +57,7 @@ def natively(history: History) -> MicroOperations | None:
     if kernels.NATIVE is None:
         return None
     operations = history.operations
-    values, keys = _texts(history.values), _texts(history.keys)
+    values, keys = json_texts(history.values), json_texts(history.keys)
     if values is None or keys is None:
         return None
     said, ok = shown(history), operations.outcome == Type.OK
@@ -90,20 +87,6 @@ def natively(history: History) -> MicroOperations | None:
         keys=key_values,
         values=values_values,
     )
-
-
-def _texts(values: Sequence[Any]) -> Texts | None:
-    """The JSON of each value; None where there is none."""
-    try:
-        text = msgspec.json.encode(values, order="deterministic")
-    except (TypeError, OverflowError, ValueError, RecursionError):
-        return None
-    native: Any = kernels.NATIVE
-    places = native.json_places(text)
-    if places is None:
-        return None
-    begins, ends = (np.frombuffer(column, dtype=np.int64) for column in places)
-    return ((text,), begins, ends) if len(begins) == len(values) else None
 
 
 def _values(table: tuple[bytes, bytes, bytes]) -> Values | None:

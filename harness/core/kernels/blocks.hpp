@@ -40,7 +40,9 @@ class Blocks {
   }
 
  private:
-  static constexpr std::size_t FIRST = 1 << 10, MOST = std::size_t{1} << 22;
+  // In bytes: what is as long as the most is given back to the system when it is freed (malloc keeps
+  // what is shorter than 32 MB).
+  static constexpr std::size_t FIRST = 1 << 10, MOST = std::size_t{1} << 26;
 
   void grow(std::size_t count) {
     const std::size_t most = MOST / sizeof(T);

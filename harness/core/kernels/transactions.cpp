@@ -9,7 +9,7 @@
 //   columns: first, kind, key, value, start, length, elements as bytes (see Transactions), and for
 //   keys and values: integers (int64, by code), codes that are none (int32), and their JSON, with a
 //   comma after each. None: something unusual, ask the twin. ValueError: lengths that do not fit.
-#include "native.hpp"
+#include "bytes.hpp"
 #include "transactions_json.hpp"
 
 #include <new>
@@ -43,12 +43,6 @@ class Buffer {
   Py_buffer view_;
   bool held_;
 };
-
-template <typename T>
-PyObject* bytes_of(const std::vector<T>& items) {
-  return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(items.data()),
-                                   static_cast<Py_ssize_t>(items.size() * sizeof(T)));
-}
 
 bool find_places(Span span, std::vector<i64>& begins, std::vector<i64>& ends) {
   const char* at = span.begin;
@@ -102,22 +96,9 @@ bool take_blocks(PyObject* tuple, Texts& texts) {
   return true;
 }
 
-template <typename T>
-PyObject* drained(Blocks<T>& column) {
-  PyObject* bytes =
-      PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(column.size() * sizeof(T)));
-  if (bytes == nullptr) return nullptr;
-  char* to = PyBytes_AsString(bytes);
-  column.drain([&to](const T* begin, std::size_t count) {
-    if (count != 0) std::memcpy(to, begin, count * sizeof(T));
-    to += count * sizeof(T);
-  });
-  return bytes;
-}
-
-PyObject* table_of(const Codes& codes) {
-  return Py_BuildValue("NNy#", bytes_of(codes.integers), bytes_of(codes.places),
-                       codes.json().data(), static_cast<Py_ssize_t>(codes.json().size()));
+PyObject* table_of(Codes& codes) {
+  return Py_BuildValue("NNN", bytes_of(codes.integers), bytes_of(codes.places),
+                       drained(codes.json()));
 }
 
 PyObject* columns_of(Ingested& found) {
