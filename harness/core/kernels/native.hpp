@@ -11,3 +11,4 @@ extern PyMethodDef causal_methods[];
 extern PyMethodDef graph_methods[];
 extern PyMethodDef search_methods[];
 extern PyMethodDef tokens_methods[];
+extern PyMethodDef transactions_methods[];
