@@ -2,8 +2,8 @@
 
 - **G1a**: a read shows an element of a transaction that failed. **G1b**: a read ends with an append
   that another one of the same transaction follows (Adya 1999, 4.2.2).
-- **internal**: a read contradicts what its own transaction read or appended before; **future-read**:
-  it shows what its own transaction appends later.
+- **internal**: a read contradicts what its own transaction read or appended before;
+  **future-read**: it shows what its own transaction appends later.
 - **dirty-update**: an append that lasted stands after one of a transaction that failed.
 - **lost-update**: two transactions read the same version of a key and both appended to it.
 - **incompatible-order**: a read is no prefix of the longest read of its key.
@@ -26,7 +26,7 @@ from checkers.transactions.columns import Kind
 from checkers.transactions.versions import AMBIGUOUS, NOBODY, Versions, expanded
 from harness.core.operation import Type
 
-__all__ = ["CASES_MAX", "Finding", "Stray", "find", "strays"]
+__all__ = ["CASES_MAX", "FINDINGS", "Finding", "Stray", "find", "strays"]
 
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int32]
@@ -171,11 +171,7 @@ def _future_read(chains: Chains, stray: Stray) -> Columns:
     rows = versions.appends.rows
     place = versions.place[rows]
     shown = place - versions.first[versions.transactions.key[rows]] + 1
-    return (
-        np.concatenate(
-            [rows[(place >= 0) & (chains.before[rows] >= shown)], stray.future[1]]
-        ),
-    )
+    return (np.concatenate([rows[(place >= 0) & (chains.before[rows] >= shown)], stray.future[1]]),)
 
 
 def _dirty_update(chains: Chains, stray: Stray) -> Columns:
@@ -247,3 +243,6 @@ _LOOKS: Mapping[str, Callable[[Chains, Stray], Columns]] = {
     "internal": _internal,
     "lost-update": _lost_update,
 }
+
+FINDINGS: tuple[str, ...] = tuple(_LOOKS)
+"""The names of everything that is looked for here."""

@@ -121,7 +121,9 @@ def infer(chains: Chains, stray: Stray) -> Inference:
     )
 
 
-def orders(transactions: Transactions, certain: Mask) -> tuple[int, list[tuple[Edge, Codes, Codes]]]:
+def orders(
+    transactions: Transactions, certain: Mask
+) -> tuple[int, list[tuple[Edge, Codes, Codes]]]:
     """How many vertices there are, and the edges of processes and of real time."""
     count = len(transactions)
     completed = np.flatnonzero(transactions.outcome == Type.OK)
@@ -136,9 +138,7 @@ def orders(transactions: Transactions, certain: Mask) -> tuple[int, list[tuple[E
         return count, _narrow(edges)
     in_time = completed[np.argsort(transactions.ret[completed], kind="stable")]
     # How many had returned, strictly, before each transaction was invoked.
-    before = np.searchsorted(
-        transactions.ret[in_time], transactions.call[taking_part], side="left"
-    )
+    before = np.searchsorted(transactions.ret[in_time], transactions.call[taking_part], side="left")
     used = np.zeros(len(in_time) + 1, dtype=bool)
     used[before] = True
     used[0] = False
@@ -150,7 +150,11 @@ def orders(transactions: Transactions, certain: Mask) -> tuple[int, list[tuple[E
     invoked = before > 0
     edges += [
         (Edge.REALTIME, in_time[waited], count + own[waited]),
-        (Edge.REALTIME, np.arange(count, count + vertices - 1), np.arange(count + 1, count + vertices)),
+        (
+            Edge.REALTIME,
+            np.arange(count, count + vertices - 1),
+            np.arange(count + 1, count + vertices),
+        ),
         (Edge.REALTIME, count + number[before[invoked]] - 1, taking_part[invoked]),
     ]
     return count + vertices, _narrow(edges)
@@ -160,9 +164,7 @@ def _narrow(edges: list[tuple[Edge, Ints, Ints]]) -> list[tuple[Edge, Codes, Cod
     return [(kind, a.astype(np.int32), b.astype(np.int32)) for kind, a, b in edges]
 
 
-def _graph(
-    transactions: Transactions, certain: Mask, edges: tuple[_Edges, ...]
-) -> Dependencies:
+def _graph(transactions: Transactions, certain: Mask, edges: tuple[_Edges, ...]) -> Dependencies:
     part = transactions.transaction
     source, target, kind, detail = [], [], [], []
     for some in edges:
@@ -235,7 +237,9 @@ def _unseen(chains: Chains, stray: Stray, certain: Mask) -> Ints:
     versions = chains.versions
     transactions = versions.transactions
     rows = versions.appends.rows
-    hidden = (versions.place[rows] < 0) & certain[transactions.transaction[rows]] & ~stray.seen[rows]
+    hidden = (
+        (versions.place[rows] < 0) & certain[transactions.transaction[rows]] & ~stray.seen[rows]
+    )
     rows = rows[hidden]
     if len(versions.appends.ambiguous):
         rows = rows[~np.isin(rows, versions.appends.ambiguous)]

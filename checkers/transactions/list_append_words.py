@@ -75,7 +75,9 @@ class Words:
     def indices(self, *rows: int) -> tuple[int, ...]:
         """The history's indices of the transactions of rows, in order of invocation."""
         part = self.transactions.transaction
-        return tuple(int(self.transactions.index[at]) for at in sorted({int(part[r]) for r in rows}))
+        return tuple(
+            int(self.transactions.index[at]) for at in sorted({int(part[r]) for r in rows})
+        )
 
 
 def findings_in_words(chains: Chains, findings: Iterable[Finding]) -> Iterator[Anomaly]:
@@ -235,7 +237,10 @@ def cycle_in_words(versions: Versions, dependencies: Dependencies, cycle: Cycle)
         before = names[int(dependencies.source[edge])]
         kind, key = int(dependencies.kind[edge]), words.key(target)
         if kind == Edge.WR:
-            return f"read {words.list(target)} from {key}, of which {before} appended {words.value(source)}"
+            return (
+                f"read {words.list(target)} from {key}, of which {before} appended "
+                f"{words.value(source)}"
+            )
         if kind == Edge.RW:
             return (
                 f"appended {words.value(target)} to {key}, which {before} did not see when it read "
@@ -243,7 +248,9 @@ def cycle_in_words(versions: Versions, dependencies: Dependencies, cycle: Cycle)
             )
         reader = _reader(versions, cycle, source, target)
         readers.append(reader)
-        text = f"appended {words.value(target)} to {key} after {before} appended {words.value(source)}"
+        text = (
+            f"appended {words.value(target)} to {key} after {before} appended {words.value(source)}"
+        )
         if versions.place[target] >= 0:
             return f"{text} ({words.around(reader, int(transactions.value[target]))} was read)"
         return f"{text}, as the longest list that was read is {words.list(reader)}"

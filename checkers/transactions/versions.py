@@ -230,14 +230,16 @@ class Versions:
 def _only_lists(transactions: Transactions) -> None:
     """Raises :class:`Unsupported` for a write, and for a read of something that is no list."""
     kind, value = transactions.kind, transactions.value
-    odd = np.flatnonzero((kind == Kind.WRITE) | ((kind == Kind.READ) & (value != LIST) & (value != 0)))
+    odd = np.flatnonzero(
+        (kind == Kind.WRITE) | ((kind == Kind.READ) & (value != LIST) & (value != 0))
+    )
     if len(odd):
         row = int(odd[0])
         at = int(transactions.transaction[row])
         what = transactions.micro_operations(at)[row - int(transactions.first[at])]
         raise Unsupported(
-            f"the transaction invoked at {transactions.index[at]} has {list(what)!r}, and lists are "
-            "only appended to and read as a whole"
+            f"the transaction invoked at {transactions.index[at]} has {list(what)!r}, and lists "
+            "are only appended to and read as a whole"
         )
 
 
