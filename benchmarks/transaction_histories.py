@@ -99,11 +99,14 @@ def rw_register(transactions: int, *, seed: int) -> Iterator[bytes]:
 
 
 def hot_keys(transactions: int, *, seed: int) -> Iterator[bytes]:
-    """A history of read committed: each read sees what is committed at its own moment."""
+    """A history of read committed: each read sees what is committed at its own moment, or what its
+    own transaction appended, which holds the key until its end. Keys are appended to in one order,
+    so that no two transactions wait for each other."""
     source = random.Random(seed)
     lists: dict[int, list[int]] = {}
     keys = _Keys(source, active=3, writes=128)
     opened: dict[int, _Open] = {}
+    held: dict[int, int] = {}
     index = begun = ended = 0
     while ended < transactions:
         process = source.randrange(PROCESSES)
@@ -112,15 +115,19 @@ def hot_keys(transactions: int, *, seed: int) -> Iterator[bytes]:
             if begun == transactions:
                 continue
             begun += 1
-            asked = [
-                ["append", *keys.write()] if source.random() < 0.5 else ["r", keys.read(), None]
-                for _ in range(source.randint(3, 10))
-            ]
+            asked = _in_order_of_keys(
+                [
+                    ["append", *keys.write()] if source.random() < 0.5 else ["r", keys.read(), None]
+                    for _ in range(source.randint(3, 10))
+                ]
+            )
             opened[process] = _Open(asked=asked)
             yield _line(index, process, "invoke", asked)
         elif len(one.done) < len(one.asked):
             f, key, value = one.asked[len(one.done)]
             if f == "append":
+                if held.setdefault(key, process) != process:
+                    continue
                 one.own.setdefault(key, []).append(value)
             else:
                 value = lists.get(key, []) + one.own.get(key, [])
@@ -129,10 +136,17 @@ def hot_keys(transactions: int, *, seed: int) -> Iterator[bytes]:
         else:
             for key, values in one.own.items():
                 lists.setdefault(key, []).extend(values)
+                del held[key]
             yield _line(index, process, "ok", one.done)
             del opened[process]
             ended += 1
         index += 1
+
+
+def _in_order_of_keys(asked: list[Micro]) -> list[Micro]:
+    """The same micro-operations, with the appends among them sorted by key."""
+    appends = iter(sorted((one for one in asked if one[0] == "append"), key=lambda one: one[1]))
+    return [next(appends) if one[0] == "append" else one for one in asked]
 
 
 def causal_text(transactions: int, *, seed: int) -> Iterator[bytes]:

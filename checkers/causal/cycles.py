@@ -51,14 +51,13 @@ def shortest_cycles(
     """
     graph = _edges(reads, found, _chain(reads) if sessions else _none())
     count = len(reads.session)
-    components = Graph(vertices=count, transactions=count, **graph.columns, searched=False)
-    component = components.components(_ALL)
+    component = graph.of(count, count, searched=False).components(_ALL)
     if not component.cyclic:
         return ()
     inside = component.size[component.component] > 1
     wide = _edges(reads, found, _ladder(reads) if sessions else _none(), keep=inside)
     vertices = 2 * count
-    search = Graph(vertices=vertices, transactions=count, **wide.columns)
+    search = wide.of(vertices, count, searched=True)
     first = int(Edge.WW if found is not None else Edge.WR)
     members = search.components(_ALL)
     starting = np.unique(wide.source[(wide.kind == first)])
@@ -85,9 +84,16 @@ class _Rows:
     kind: NDArray[np.uint8]
     row: Codes
 
-    @property
-    def columns(self) -> dict[str, NDArray[np.generic]]:
-        return {"source": self.source, "target": self.target, "kind": self.kind}
+    def of(self, vertices: int, transactions: int, *, searched: bool) -> Graph:
+        """The graph of these edges."""
+        return Graph(
+            vertices=vertices,
+            transactions=transactions,
+            source=self.source,
+            target=self.target,
+            kind=self.kind,
+            searched=searched,
+        )
 
 
 Pairs = tuple[Codes, Codes]

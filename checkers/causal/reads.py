@@ -37,19 +37,18 @@ _DENSE = 8
 class ReadsFrom:
     """External reads and final writes.
 
-    ``reader``, ``key``, ``writer`` (a transaction or :data:`INITIAL`), all ``int32[r]``, in the order
-    of the transactions and of the reads in them, and ``read_row``, ``int64[r]``, their
-    micro-operations. A read that repeats the one before it in its transaction is left out, and so
-    is one without a writer. ``write_node`` and ``write_key``: ``int32[w]``, in order; ``write_row``.
-    ``session`` of each transaction: ``int32[n]``, from 0.
-
-    ``wrong``: what is wrong by itself, by name: the micro-operations that show it, ``int64[., 2]``
-    (-1: there is no second). ``impossible[t]``: the transaction certainly did not happen.
+    ``reader``, ``key``, ``writer`` (a transaction or :data:`INITIAL`), all ``int32[r]``, in the
+    order of the transactions and of the reads in them, and ``read_row``, ``int64[r]``, their
+    micro-operations. A read without a writer is left out. ``write_node``, ``write_key``
+    (``int32[w]``, in order of transactions) and ``write_row``. ``session`` of each transaction:
+    ``int32[n]``, from 0. ``keys``: how many there are.  ``wrong``: what is wrong by itself, by
+    name: the micro-operations that show it, ``int64[., 2]`` (-1: there is no second).
     """
 
     transactions: Transactions
     session: Codes
     sessions: int
+    keys: int
     reader: Codes
     key: Codes
     writer: Codes
@@ -61,8 +60,18 @@ class ReadsFrom:
 
     @cached_property
     def single(self) -> bool:
-        """Whether each transaction is one operation on one object."""
-        return bool(np.all(np.diff(self.transactions.first) <= 1))
+        """Whether each transaction is one operation on one object: a read, a write, or a read and a
+        write of it at once (a compare-and-set)."""
+        first, kind, key = (
+            self.transactions.first,
+            self.transactions.kind,
+            self.transactions.key,
+        )
+        pairs = first[:-1][np.diff(first) == 2]
+        both = (kind[pairs] == Kind.READ) & (kind[pairs + 1] == Kind.WRITE)
+        return bool(
+            (np.diff(first) <= 2).all() and both.all() and (key[pairs] == key[pairs + 1]).all()
+        )
 
     def write_of(self, transaction: int, key: int) -> int:
         """The micro-operation with which a transaction last wrote a key; -1 if it did not."""
@@ -89,8 +98,7 @@ def reads_from(transactions: Transactions) -> ReadsFrom:
     last_write = np.maximum.accumulate(np.where(write, row, -1)) if len(row) else row
     own = ~write & (last_write >= start)
     before = np.concatenate((np.zeros(1, dtype=np.int64), row[:-1]))[: len(row)]
-    repeated = ~write & ~own & ~fresh & (value == value[before])
-    external = ~write & ~own & ~repeated
+    external = ~write & ~own
     end = (
         np.append(np.flatnonzero(fresh)[1:], len(order))[np.cumsum(fresh) - 1] if len(row) else row
     )
@@ -108,7 +116,7 @@ def reads_from(transactions: Transactions) -> ReadsFrom:
         external=external,
     )
     _add(wrong, "internal", order, np.flatnonzero(own & (value != value[last_write])), last_write)
-    changed = np.flatnonzero(external & ~fresh)
+    changed = np.flatnonzero(external & ~fresh & (value != value[before]))
     _add(wrong, "internal", order, changed, before)
     places, writer = _writers(placed, wrong)
     kept = writer != _NOBODY
@@ -126,6 +134,7 @@ def reads_from(transactions: Transactions) -> ReadsFrom:
         transactions=transactions,
         session=session,
         sessions=count,
+        keys=len(transactions.keys),
         reader=placed.owner[places].astype(np.int32),
         key=placed.key[places].astype(np.int32),
         writer=writer.astype(np.int32),
@@ -177,7 +186,8 @@ def _writers(placed: _Placed, wrong: dict[str, Ints]) -> tuple[Ints, Ints]:
     lasting = np.flatnonzero(placed.final & ~failed[placed.owner])
     table = _Table(version[lasting], len(transactions.keys) * width)
     found, several = table.look_up(version[places])
-    writer = np.where(found >= 0, placed.owner[lasting[np.maximum(found, 0)]], _NOBODY)
+    writer = np.full(len(places), _NOBODY, dtype=np.int64)
+    writer[found >= 0] = placed.owner[lasting[found[found >= 0]]]
     own = writer == placed.owner[places]
     initial = placed.value[places] == 0
     doubted = several | (initial & (found >= 0))

@@ -42,14 +42,17 @@ def violations_of(
     early: str,
     cyclic: str,
     because: str,
+    said: Orders | None = None,
 ) -> Violations:
     """What ``visibility`` forbids and ``reads`` have. ``early`` is what a read of the initial state
-    is called that should have seen a write, ``cyclic`` what a cycle is called."""
-    said = orders(reads, visibility, order)
+    is called that should have seen a write, ``cyclic`` what a cycle is called. ``said`` is what
+    visibility says, where it is known already, or a part of it."""
+    part = said is not None
+    said = orders(reads, visibility, order) if said is None else said
     anomalies: list[Anomaly] = []
     counts: Counter[str] = Counter()
     ways = Ways(reads) if len(said.initial_before) or len(said.before) else None
-    first = _smallest(reads, said)
+    first = [] if part else _smallest(reads, said)
     for place in first:
         assert ways is not None
         before, read = int(said.initial_before[place]), int(said.initial_read[place])
@@ -60,7 +63,8 @@ def violations_of(
         counts[early] += len(said.initial_before)
     for steps in shortest_cycles(reads, said):
         assert ways is not None
-        anomalies.append(_cycle(reads, visibility, ways, steps, cyclic, because))
+        seen = _seen(reads, visibility, ways, steps)
+        anomalies.append(cycle_anomaly(reads, cyclic, steps, because, seen))
         counts[cyclic] += 1
     return Violations(anomalies=tuple(anomalies), counts=counts, said=said)
 
@@ -73,19 +77,14 @@ def _smallest(reads: ReadsFrom, said: Orders) -> list[int]:
     return found
 
 
-def _cycle(
-    reads: ReadsFrom,
-    visibility: Visibility,
-    ways: Ways,
-    steps: tuple[Step, ...],
-    name: str,
-    because: str,
-) -> Anomaly:
+def _seen(
+    reads: ReadsFrom, visibility: Visibility, ways: Ways, steps: tuple[Step, ...]
+) -> list[int]:
     seen: list[int] = []
     for step in steps:
         if step.kind == Edge.WW:
             seen += ways.between(visibility, step.before, int(reads.reader[step.row]))
-    return cycle_anomaly(reads, name, steps, because, seen)
+    return seen
 
 
 def _with(reads: ReadsFrom, anomaly: Anomaly, between: list[int]) -> Anomaly:

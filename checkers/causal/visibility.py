@@ -1,4 +1,4 @@
-"""What follows from what is visible: a write that a read sees comes before the one that it returned.
+"""What follows from what is visible: writes that a read sees come before the one it returned.
 
 The commit order extends session order and reads-from (R. Biswas & C. Enea, *On the Complexity of
 Checking Transactional Consistency*, OOPSLA 2019, 2.2). Each kind of visibility adds one rule: if
@@ -15,8 +15,8 @@ Checking Transactional Consistency*, OOPSLA 2019, 2.2). Each kind of visibility 
 - ``PRAM``: the last three together, closed.
 
 Clocks (one slot a session: the last transaction that is in the past) make it O(n k) for the past of
-n transactions in k sessions: U. Biswas, R. Liu, M. Zuliani et al. call it saturation; see also
-L. Moldrup & A. Pavlogiannis, *AWDIT*, PLDI 2025. Compiled, or in plain Python.
+n transactions in k sessions (L. Moldrup & A. Pavlogiannis, *AWDIT*, PLDI 2025). Compiled, or in
+plain Python.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def orders(
         reads.write_node,
         reads.write_key,
         reads.sessions,
-        len(reads.transactions.keys),
+        reads.keys,
         int(visibility),
         np.ascontiguousarray(order),
         _INTS_MAX,

@@ -42,7 +42,7 @@ def _before(session: Sequence[int]) -> list[int]:
     return before
 
 
-def causal_edges(
+def causal_edges(  # noqa: PLR0917  # called as the compiled one is
     session: Any,
     reader: Any,
     key: Any,
@@ -57,7 +57,15 @@ def causal_edges(
     edges: int,
 ) -> tuple[int, bytes, bytes]:
     """As ``harness/core/kernels/causal.cpp`` has it."""
-    history = _Seen(session, reader, key, writer, write_node, write_key, order)
+    history = _Seen(
+        session=session,
+        reader=reader,
+        key=key,
+        writer=writer,
+        node=write_node,
+        wrote=write_key,
+        order=order,
+    )
     found: dict[tuple[int, int, int], None] = {}
     initial: dict[tuple[int, int], None] = {}
     for row, t1 in enumerate(writer.tolist()):
@@ -79,7 +87,15 @@ class _Seen:
     """Who sees what."""
 
     def __init__(
-        self, session: Any, reader: Any, key: Any, writer: Any, node: Any, wrote: Any, order: Any
+        self,
+        *,
+        session: Any,
+        reader: Any,
+        key: Any,
+        writer: Any,
+        node: Any,
+        wrote: Any,
+        order: Any,
     ) -> None:
         self.owner = session.tolist()
         self._key = key.tolist()
