@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from checkers import lattice
+from checkers.transactions.cycle_kinds import FAMILIES, ORDERS
 from checkers.transactions.cycles import NAMES, CycleReport, Limits, find_cycles, name_of
 from checkers.transactions.dependencies import Edge
 from tests.checkers.cycles_oracle import Triple, check, dependencies, disagreement, random_edges
@@ -248,3 +249,18 @@ def test_a_planted_long_fork_is_found_in_a_large_history(length: int) -> None:
         assert lengths(report) == ({} if missing else {"G-nonadjacent": length})
         assert ("G-nonadjacent" in report.absent) == missing
         assert "G-single" in report.absent
+
+
+def test_what_is_left_out_rules_out_nothing_more() -> None:
+    """A kind is left out where one before it in the list, or the same with fewer edges, was found:
+    every model that it rules out has fallen already."""
+    families = list(FAMILIES)
+    suffixes = [suffix for suffix, _, _ in ORDERS]
+    for place, family in enumerate(families):
+        for at, suffix in enumerate(suffixes):
+            more = lattice.ruled_out([f"{family}{suffix}"])
+            found = [(family, lower) for lower in suffixes[:at]]
+            if family in ("G-nonadjacent", "G2-item"):
+                found += [(one, some) for one in families[:place] for some in suffixes[: at + 1]]
+            for one, some in found:
+                assert more <= lattice.ruled_out([f"{one}{some}"]), (family + suffix, one + some)
