@@ -1,25 +1,24 @@
 """The searches for all kinds of cycles, in an order in which each saves work to the next.
 
-What lies outside of the components of all edges is dropped first, and a kind that is not there with
-all edges is not looked for with fewer. Then the orders, from the one with the fewest edges on; a
-component where a kind was found is not searched for it again when more edges make it larger.
+First the graph without orders, then with that of processes, then with real time too. A kind that is
+not there with all edges is not looked for with fewer, and a component where it was found is not
+searched for it again when more edges make it larger.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from checkers.transactions.components import NO, YES, Components, Found, Graph, Search
+from checkers.transactions.components import NO, YES, Components, Found, Search
+from checkers.transactions.cycle_core import Core
 from checkers.transactions.cycle_kinds import DATA, FAMILIES, NAMES, ORDERS
-from checkers.transactions.dependencies import Dependencies, Edge
+from checkers.transactions.dependencies import Edge
 
-__all__ = ["Core", "Limits", "Searches"]
+__all__ = ["Limits", "Searches"]
 
 Codes = NDArray[np.int32]
 Mask = NDArray[np.bool_]
@@ -42,67 +41,6 @@ class Limits:
     """Edges that sets of 64 vertices may travel along to decide one G-single."""
     redundant: int = 32
     """Transactions on a cycle that rules out nothing more."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Core:
-    """What lies inside of components: vertices numbered anew in the same order."""
-
-    graph: Graph
-    vertices: int
-    transactions: int
-    row: Codes  # the edges, as the dependencies number them
-    source: Codes
-    target: Codes
-    kind: NDArray[np.uint8]
-
-    @staticmethod
-    def of(whole: Dependencies) -> Core | None:
-        """That of a graph; None if there is no cycle."""
-        graph = Graph(
-            vertices=whole.vertices,
-            transactions=whole.transactions,
-            source=whole.source,
-            target=whole.target,
-            kind=whole.kind,
-            searched=False,
-        )
-        components = graph.components(int(sum(Edge)))
-        del graph
-        if not components.cyclic:
-            return None
-        component = components.component
-        inside = component[whole.source] == component[whole.target]
-        row = np.flatnonzero(inside).astype(np.int32)
-        kept = components.size[component] > 1
-        number = np.cumsum(kept, dtype=np.int32) - np.int32(1)
-        source, target = number[whole.source[row]], number[whole.target[row]]
-        kind = whole.kind[row]
-        vertices = int(number[-1]) + 1
-        transactions = int(np.count_nonzero(kept[: whole.transactions]))
-        return Core(
-            graph=Graph(
-                vertices=vertices,
-                transactions=transactions,
-                source=source,
-                target=target,
-                kind=kind,
-            ),
-            vertices=vertices,
-            transactions=transactions,
-            row=row,
-            source=source,
-            target=target,
-            kind=kind,
-        )
-
-    @cached_property
-    def of_kind(self) -> Mapping[int, Codes]:
-        """The edges of each kind of data."""
-        return {
-            kind: np.flatnonzero(self.kind == kind).astype(np.int32)
-            for kind in (Edge.WW, Edge.WR, Edge.RW)
-        }
 
 
 class Searches:

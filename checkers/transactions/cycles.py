@@ -41,8 +41,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from checkers.transactions.cycle_core import Core
 from checkers.transactions.cycle_kinds import NAMES, name_of
-from checkers.transactions.cycle_searches import Core, Limits, Searches
+from checkers.transactions.cycle_searches import Limits, Searches
 from checkers.transactions.dependencies import Dependencies
 
 __all__ = ["NAMES", "Cycle", "CycleReport", "Limits", "find_cycles", "name_of"]
