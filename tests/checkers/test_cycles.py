@@ -317,8 +317,8 @@ def replicated(seed: int, count: int, sites: int, keys: int, lag: int) -> list[T
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_store_of_parallel_snapshot_isolation_is_placed_exactly(seed: int) -> None:
-    """It has long forks, and certainly no read skew, which is what tells it from a weaker store; with
-    a single site it has no cycle."""
+    """It has long forks, and certainly no read skew, which is what tells it from a weaker store;
+    with a single site it has no cycle."""
     edges = replicated(seed, count=600, sites=3, keys=4, lag=10)
     report = find_cycles(dependencies(600, edges))
     assert report.counts["G-nonadjacent"] > 0
