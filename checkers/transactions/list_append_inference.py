@@ -291,7 +291,8 @@ def _unseen(chains: Chains, stray: Stray, certain: Mask) -> Ints:
     first = np.full(len(transactions.kind), -1, dtype=np.int32)
     head = chains.head[rows]
     first[head[::-1]] = rows[::-1]
-    return rows[first[head] == rows]
+    result: Ints = rows[first[head] == rows]
+    return result
 
 
 def _unseen_pairs(
