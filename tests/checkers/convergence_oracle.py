@@ -18,7 +18,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, product
+from itertools import combinations, permutations, product
 from multiprocessing import Pool
 from typing import Any
 
@@ -531,7 +531,352 @@ def _observable(
     return False
 
 
+def _register_rows(source: random.Random, *, siblings: bool) -> list[Row]:
+    def ask(source: random.Random, f: str) -> tuple[Any, Any]:
+        value = source.randrange(3)
+        return (value, value) if f == "write" else (None, None)
+
+    rows = intervals(source, {"write": 3, "read": 2}, ask, source.randint(2, 7))
+    if siblings:
+        fresh = iter(range(100))
+        rows = [
+            replace(row, argument=value, result=value) if row.f == "write" else row
+            for row, value in zip(rows, fresh, strict=False)
+        ]
+    filled: list[Row] = []
+    eager = source.choice((0.2, 0.8))
+    for row in rows:
+        begun = [
+            other
+            for other in rows
+            if (other.f, other.key) == ("write", row.key)
+            and other.outcome != "fail"
+            and (other.call <= row.end or source.random() < 0.05)
+        ]
+        if row.f != "read":
+            filled.append(row)
+        elif siblings:
+            # What a session knew is overwritten, more or less.
+            alive = [
+                one.argument
+                for one in begun
+                if not any(
+                    later is not one and later.ok and _context(rows, filled, later, one.argument)
+                    for later in begun
+                )
+            ]
+            odd = [one.argument for one in begun if source.random() < 0.5]
+            chosen = alive if source.random() < 0.8 else odd
+            filled.append(replace(row, result=chosen))
+        else:
+            late = [one for one in begun if not any(one.before(other) for other in begun)]
+            fitting = late if source.random() < eager else begun
+            best = source.choice(fitting).argument if fitting else None
+            latest = max(late, key=lambda one: (one.ok, one.call)).argument if late else None
+            filled.append(replace(row, result=latest if source.random() < eager else best))
+    return filled
+
+
+def _context(rows: Sequence[Row], filled: Sequence[Row], write: Row, value: Any) -> bool:
+    """Whether the process of a write had written or read the value before."""
+    return any(
+        other.process == write.process
+        and other.key == write.key
+        and other is not write
+        and (other.call, _place(rows, other)) < (write.call, _place(rows, write))
+        and (
+            (other.f == "write" and other.ok and other.argument == value)
+            or (other.f == "read" and other.ok and value in (other.result or []))
+        )
+        for other in filled
+    )
+
+
+def _place(rows: Sequence[Row], row: Row) -> int:
+    """Its place among the operations of its process, which come one after another."""
+    for place, other in enumerate(rows):
+        if other is row or (
+            (other.process, other.call, other.ret, other.f)
+            == (row.process, row.call, row.ret, row.f)
+            and other.key == row.key
+            and (row.f == "read" or other.argument == row.argument)
+        ):
+            return place
+    raise AssertionError("not among them")
+
+
+def _judge_lww(rows: Sequence[Row], *, stamped: bool = False) -> bool | None:
+    if not any(row.f == "read" and row.ok for row in rows):
+        return None
+    unread = False
+    for key in keys_of(rows):
+        mine = [row for row in rows if row.key == key]
+        writes = [row for row in mine if row.f == "write" and row.outcome != "fail"]
+        final = final_reads(rows, key, ("write",))
+        for read in mine:
+            if read.f == "read" and read.ok and _answer(read, stamped) is not None:
+                by = [w for w in writes if w.argument == _answer(read, stamped)]
+                if not any(write.call <= read.end for write in by):
+                    return False
+        sure = [write for write in writes if write.ok]
+        for read in final:
+            value = _answer(read, stamped)
+            by = [write for write in writes if write.argument == value]
+            if stamped:
+                greatest = max((write.result[1] for write in sure), default=None)
+                best = any(not w.ok or w.result[1] == greatest for w in by)
+                if not best and sure:
+                    return False
+            elif not any(not any(w.before(o) for o in sure) for w in by) and sure:
+                return False
+        values = {json.dumps(_answer(read, stamped)) for read in final}
+        if len(values) > 1 and settled(rows, key, ("write",)):
+            return False
+        unread |= bool(writes) and not final
+    return None if unread else True
+
+
+def _answer(read: Row, stamped: bool) -> Any:
+    return read.result[0] if stamped and isinstance(read.result, list) else read.result
+
+
+def _stamped_rows(source: random.Random) -> list[Row]:
+    stamps = list(range(20))
+    if source.random() < 0.5:
+        source.shuffle(stamps)
+    rows = _register_rows(source, siblings=False)
+    result = []
+    for row, stamp in zip(rows, stamps, strict=False):
+        if row.f == "write":
+            result.append(replace(row, result=[row.argument, stamp]))
+        else:
+            result.append(row)
+    final = {id(read) for key in keys_of(rows) for read in final_reads(rows, key, ("write",))}
+    for place, row in enumerate(rows):
+        sure = [one for one in result if one.f == "write" and one.ok and one.key == row.key]
+        if id(row) in final and sure and source.random() < 0.7:
+            best = max(sure, key=lambda one: one.result[1])
+            result[place] = replace(row, result=source.choice([best.argument, best.result]))
+    return result
+
+
+def _judge_mv(rows: Sequence[Row], *, replica: bool = False) -> bool | None:
+    if not any(row.f == "read" and row.ok for row in rows):
+        return None
+    unread = False
+    for key in keys_of(rows):
+        mine = sorted((row for row in rows if row.key == key), key=lambda row: row.call)
+        writes = [row for row in mine if row.f == "write" and row.outcome != "fail"]
+        reads = [row for row in mine if row.f == "read" and row.ok]
+        final = final_reads(rows, key, ("write",))
+        for read in reads:
+            found = read.result or []
+            if len(set(found)) < len(found):
+                return False
+            for value in found:
+                if not any(w.argument == value and w.call <= read.end for w in writes):
+                    return False
+        seen = {value for read in reads for value in read.result or []}
+        effective = [write for write in writes if write.ok or write.argument in seen]
+        knew = {
+            id(row): {
+                value
+                for place, other in enumerate(mine)
+                if other.process == row.process and place < at and other.ok
+                for value in ([other.argument] if other.f == "write" else other.result or [])
+            }
+            for at, row in enumerate(mine)
+        }
+        if any(write.argument in knew[id(write)] for write in writes):
+            return False
+        over = {value for write in effective for value in knew[id(write)]}
+        for read in reads:
+            found = set(read.result or [])
+            aware = knew[id(read)] | found
+            if any(read is one for one in final):
+                aware = {write.argument for write in effective}
+            if any(w.argument in aware and knew[id(w)] & found for w in effective):
+                return False
+        for read in final:
+            found = set(read.result or [])
+            if replica:
+                if not _may_have_merged(effective, found, over, knew):
+                    return False
+            elif found != {write.argument for write in effective} - over:
+                return False
+        values = {tuple(sorted(read.result or [])) for read in final}
+        if len(values) > 1 and settled(rows, key, ("write",)):
+            return False
+        unread |= bool(writes) and not final
+    return None if unread else True
+
+
+def _may_have_merged(
+    effective: list[Row], found: set[Any], over: set[Any], knew: Mapping[int, set[Any]]
+) -> bool:
+    """Whether some order of the writes, in which each may have overwritten all before it, leaves
+    what was found."""
+    missing = [write for write in effective if write.argument not in found]
+    if not [write for write in missing if write.argument not in over]:
+        return True
+    for order in permutations(effective):
+        if any(b.before(a) or b.argument in knew[id(a)] for a, b in combinations(order, 2)):
+            continue
+        if all(
+            write.argument in over or any(other is not write for other in order[place + 1 :])
+            for place, write in enumerate(order)
+            if write.argument not in found
+        ):
+            return True
+    return False
+
+
+def _sequence_rows(source: random.Random) -> list[Row]:
+    fresh = iter(range(100))
+    made: list[int] = []
+
+    def ask(source: random.Random, f: str) -> tuple[Any, Any]:
+        if f == "read":
+            return None, []
+        if f == "delete":
+            element = source.choice([*made, 0])
+            return element, element
+        element = next(fresh)
+        made.append(element)
+        where: Any = [0, element]
+        if source.random() < 0.5:
+            where = {"element": element, "after": source.choice([None, *made[:-1]])}
+        return where, where
+
+    weights = {"insert": 4, "delete": source.choice((0, 1, 1)), "read": 3}
+    rows = intervals(source, weights, ask, source.randint(2, 8))
+    order = list(range(100))
+    source.shuffle(order)
+    chaos = source.random() < 0.25
+    return [_ordered(source, rows, row, order, chaos) for row in rows]
+
+
+def _ordered(
+    source: random.Random, rows: Sequence[Row], row: Row, order: list[int], chaos: bool
+) -> Row:
+    """A read with a list that may be right."""
+    if row.f != "read":
+        return row
+    found = []
+    for other in rows:
+        if other.f != "insert" or other.key != row.key or other.outcome == "fail":
+            continue
+        element = _element(other)
+        deletes = [one for one in rows if one.f == "delete" and one.argument == element]
+        gone = any(one.call <= row.end and one.outcome != "fail" for one in deletes)
+        chance = 0.97 if other.before(row) else 0.5 if other.call <= row.end else 0.01
+        if source.random() < chance * (0.1 if gone else 1.0):
+            found.append(element)
+    afters = {_element(one): _after(one) for one in rows if one.f == "insert"}
+    found.sort(key=lambda one: _path(afters, order, one))
+    if chaos and source.random() < 0.3:
+        source.shuffle(found)
+    return replace(row, result=found)
+
+
+def _path(afters: Mapping[int, Any], order: list[int], element: int) -> list[int]:
+    path = [order[element]]
+    while afters.get(element) is not None:
+        element = afters[element]
+        path.insert(0, order[element])
+    return path
+
+
+def _element(row: Row) -> Any:
+    if isinstance(row.argument, dict):
+        return row.argument["element"]
+    return row.argument[1] if row.f == "insert" else row.argument
+
+
+def _after(row: Row) -> Any:
+    return row.argument.get("after") if isinstance(row.argument, dict) else None
+
+
+def _judge_sequence(rows: Sequence[Row]) -> bool | None:
+    if not any(row.f == "read" and row.ok for row in rows):
+        return None
+    unread = False
+    for key in keys_of(rows):
+        mine = [row for row in rows if row.key == key]
+        inserts = [row for row in mine if row.f == "insert" and row.outcome != "fail"]
+        deletes = [row for row in mine if row.f == "delete" and row.outcome != "fail"]
+        reads = [row for row in mine if row.f == "read" and row.ok]
+        final = final_reads(rows, key, ("insert", "delete"))
+        for read in reads:
+            if len(set(read.result)) < len(read.result):
+                return False
+            for element in read.result:
+                by = [row for row in inserts if _element(row) == element]
+                if not any(row.call <= read.end for row in by):
+                    return False
+        elements = {_element(row) for row in inserts} | {_after(row) for row in inserts} - {None}
+        for element in elements:
+            gone = [row for row in deletes if row.argument == element]
+            came = [row for row in inserts if _element(row) == element]
+            sure = [row for row in gone if row.ok and not all(row.before(other) for other in came)]
+            for read in reads:
+                last = any(read is one for one in final)
+                told = any(row.precedes(read) and row.ok for row in came) or any(
+                    other.precedes(read) and element in other.result for other in reads
+                )
+                excused = any(row.call <= read.end for row in gone)
+                if element not in read.result and told and not excused:
+                    return False
+                if element not in read.result and last and not gone and any(r.ok for r in came):
+                    return False
+                if element in read.result and any(last or row.precedes(read) for row in sure):
+                    return False
+        if not any(
+            all(_follows(order, read.result) for read in reads)
+            and all(
+                _after(row) is None or order.index(_after(row)) < order.index(_element(row))
+                for row in inserts
+            )
+            for order in permutations(elements)
+        ):
+            return False
+        values = {tuple(read.result) for read in final}
+        if len(values) > 1 and settled(rows, key, ("insert", "delete")):
+            return False
+        unread |= bool(inserts or deletes) and not final
+    return None if unread else True
+
+
+def _follows(order: tuple[Any, ...], found: list[Any]) -> bool:
+    return [element for element in order if element in found] == found
+
+
 TYPES: Mapping[str, Type] = {
+    "lww-register": Type(
+        checker="lww-register",
+        make=lambda source: _register_rows(source, siblings=False),
+        judge=_judge_lww,
+        options={},
+    ),
+    "lww-register-timestamps": Type(
+        checker="lww-register",
+        make=_stamped_rows,
+        judge=lambda rows: _judge_lww(rows, stamped=True),
+        options={"timestamps": True},
+    ),
+    "mv-register": Type(
+        checker="mv-register",
+        make=lambda source: _register_rows(source, siblings=True),
+        judge=_judge_mv,
+        options={},
+    ),
+    "mv-register-replica": Type(
+        checker="mv-register",
+        make=lambda source: _register_rows(source, siblings=True),
+        judge=lambda rows: _judge_mv(rows, replica=True),
+        options={"context": "replica"},
+    ),
+    "sequence": Type(checker="sequence", make=_sequence_rows, judge=_judge_sequence, options={}),
     "or-set": Type(
         checker="or-set",
         make=lambda source: _or_set_rows(source, tags=False),
