@@ -10,8 +10,10 @@ A request is that of Maelstrom's ``txn-list-append`` and ``txn-rw-register``::
     {"type": "txn", "txn": [["r", 1, null], ["append", 1, 6], ["w", 2, 9]]}
     {"type": "txn_ok", "txn": [["r", 1, [5]], ["append", 1, 6], ["w", 2, 9]]}
 
-``read`` and ``write`` of one key are transactions too. A transaction that was aborted had no effect
-(codes 14 and 30: definite); of one whose answer was lost nothing is known.
+Transactions that compute something between reading and writing are requests of their own
+(:mod:`clusters.systems.isolation.programs`). A reply has the ``timestamp`` of the transaction, the
+number of commits up to it, if it ran on the first node. A transaction that was aborted had no
+effect (codes 14 and 30: definite); of one whose answer was lost nothing is known.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from clusters.system import System
-from clusters.systems.isolation.forwarding import ForwardingReplica
 from clusters.systems.isolation.parallel import ParallelReplica
-from clusters.systems.isolation.primary import Pace
+from clusters.systems.isolation.primary import Pace, PrimaryReplica
+from clusters.systems.isolation.programs import PROGRAMS
 from clusters.systems.isolation.promises import PROMISES
 from harness.core.contracts import Node, Replica
 from harness.core.options import Option, Options
@@ -34,7 +36,7 @@ class TransactionalStore(System):
 
     name: ClassVar[str] = "transactional"
     summary: ClassVar[str] = "transactional store of known isolation, each model a switch"
-    operations: ClassVar[frozenset[str]] = frozenset({"txn", "read", "write"})
+    operations: ClassVar[frozenset[str]] = frozenset(PROGRAMS)
     nodes_default: ClassVar[int] = 3
     has_primary: ClassVar[bool] = True
     options: ClassVar[tuple[Option, ...]] = (
@@ -77,4 +79,4 @@ class TransactionalStore(System):
         )
         if promise.level is None:
             return ParallelReplica(node, pace)
-        return ForwardingReplica(node, promise.level(), promise.order, pace)
+        return PrimaryReplica(node, promise.level(), promise.order, pace)

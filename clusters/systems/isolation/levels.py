@@ -1,17 +1,19 @@
 """The textbook ways to isolate transactions that run on one copy of the data.
 
-======================  =======================  ==================================================
-Level                   Writes                   Reads
-======================  =======================  ==================================================
-:class:`DirtyReads`     in place, under long     of what is there, committed or not (degree 1)
-                        exclusive locks
-:class:`CommittedReads`  at commit, under long   of what is committed at that moment, without a
-                        exclusive locks          lock (degree 2)
-:class:`ItemLocks`      as above                 under long shared locks (two-phase locking)
-:class:`Snapshots`      at commit, if nobody     of what was committed when the transaction began
-                        has committed the same
-                        keys meanwhile
-======================  =======================  ==================================================
+=======================  =======================  =================================================
+Level                    Writes                   Reads
+=======================  =======================  =================================================
+:class:`DirtyReads`      in place, under long     of what is there, committed or not (degree 1)
+                         exclusive locks
+:class:`CommittedReads`  at commit, under long    of what is committed at that moment, without a
+                         exclusive locks          lock (degree 2)
+:class:`ItemLocks`       as above                 under long shared locks of each item (degree 3,
+                                                  but for phantoms)
+:class:`PredicateLocks`  also of the table        also of the table, when asked for all its rows
+:class:`Snapshots`       at commit, if nobody     of what was committed when the transaction began
+                         has committed the same
+                         keys meanwhile
+=======================  =======================  =================================================
 
 J. N. Gray, R. A. Lorie, G. R. Putzolu and I. L. Traiger, *Granularity of locks and degrees of
 consistency in a shared data base*, 1976. H. Berenson et al., *A critique of ANSI SQL isolation
@@ -20,15 +22,23 @@ levels*, SIGMOD 1995 (snapshot isolation, first committer wins).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from clusters.systems.isolation.locks import Locks
-from clusters.systems.isolation.versions import Micro, Snapshot, Versions, applied
+from clusters.systems.isolation.versions import Micro, Snapshot, Versions, applied, table_of
 from harness.core.errors import ClientError
 
-__all__ = ["CommittedReads", "DirtyReads", "ItemLocks", "Level", "Snapshots", "Transaction"]
+__all__ = [
+    "CommittedReads",
+    "DirtyReads",
+    "ItemLocks",
+    "Level",
+    "PredicateLocks",
+    "Snapshots",
+    "Transaction",
+]
 
 _CONFLICT = 30
 
@@ -72,6 +82,17 @@ class Level:
             return transaction.values[key]
         return await self.read_of_others(transaction, key)
 
+    async def rows(self, transaction: Transaction, table: str) -> Mapping[str, Any]:
+        """The rows of ``table`` that it sees. Raises ``ClientError`` if it has to abort."""
+        own = [key for key in transaction.values if table_of(key) == table]
+        keys = dict.fromkeys((*self.rows_of_others(table), *own))
+        rows = {key: await self.read(transaction, key) for key in keys}
+        return {key: value for key, value in rows.items() if value is not None}
+
+    def rows_of_others(self, table: str) -> Iterable[Any]:
+        """The keys of the rows that others may have written."""
+        return self.versions.rows(table)
+
     async def write(self, transaction: Transaction, micro: Micro) -> None:
         """Write or append. Raises ``ClientError`` if it has to abort."""
         key = micro[1]
@@ -83,6 +104,10 @@ class Level:
 
     def validate(self, transaction: Transaction) -> None:
         """Raise ``ClientError`` if it must not commit."""
+
+    def timestamp(self, transaction: Transaction) -> int:
+        """The number of commits that are before what it has read, and all that it has written."""
+        return self.last
 
     def commit(self, writes: Iterable[Micro]) -> None:
         """Make the writes of a transaction visible."""
@@ -118,6 +143,10 @@ class DirtyReads(Level):
         writer = self.writers.get(key)
         return self.versions.read(key) if writer is None else writer.values[key]
 
+    def rows_of_others(self, table: str) -> Iterable[Any]:
+        dirty = [key for key in self.writers if table_of(key) == table]
+        return (*self.versions.rows(table), *dirty)
+
     async def write(self, transaction: Transaction, micro: Micro) -> None:
         await super().write(transaction, micro)
         self.writers[micro[1]] = transaction
@@ -129,12 +158,26 @@ class DirtyReads(Level):
 
 
 class ItemLocks(Level):
-    """Strict two-phase locking of items: serializable where no transaction asks for all items that
-    satisfy a condition, in the order of commits."""
+    """Repeatable read: strict two-phase locking of items. Rows that are not there cannot be locked,
+    so that who looks for all rows of a table may miss a new one (a phantom)."""
 
     async def read_of_others(self, transaction: Transaction, key: Any) -> Any:
         await self.locks.acquire(transaction.age, key, exclusive=False)
         return self.versions.read(key)
+
+
+class PredicateLocks(ItemLocks):
+    """Serializable, in the order of commits: who looks for all rows of a table locks the table."""
+
+    async def rows(self, transaction: Transaction, table: str) -> Mapping[str, Any]:
+        await self.locks.acquire(transaction.age, ("table", table), exclusive=False)
+        return await super().rows(transaction, table)
+
+    async def write(self, transaction: Transaction, micro: Micro) -> None:
+        table = table_of(micro[1])
+        if table is not None:
+            await self.locks.acquire(transaction.age, ("table", table), exclusive=True)
+        await super().write(transaction, micro)
 
 
 class Snapshots(Level):
@@ -150,6 +193,9 @@ class Snapshots(Level):
         base = await self.read(transaction, micro[1])
         transaction.values[micro[1]] = applied(base, micro)
         transaction.writes.append(micro)
+
+    def timestamp(self, transaction: Transaction) -> int:
+        return self.last if transaction.writes else transaction.snapshot.through
 
     def validate(self, transaction: Transaction) -> None:
         for key in transaction.values:

@@ -13,14 +13,21 @@ SOSP 2011.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from clusters.systems.isolation.primary import Pace
-from clusters.systems.isolation.requests import TransactionalReplica
-from clusters.systems.isolation.versions import EMPTY, Micro, Snapshot, Versions, applied
+from clusters.systems.isolation.programs import PROGRAMS, acknowledged, blind_writes
+from clusters.systems.isolation.versions import (
+    EMPTY,
+    Micro,
+    Snapshot,
+    Versions,
+    applied,
+    table_of,
+)
 from harness.core.contracts import Body, Handler, Message, Node
 from harness.core.errors import ClientError, RpcError
 
@@ -46,13 +53,14 @@ class _Commit:
     writes: tuple[Micro, ...]
 
 
-class ParallelReplica(TransactionalReplica):
+class ParallelReplica:
     """One replica; the first node also orders the commits (``commits[n - 1]`` is number ``n``)."""
 
     def __init__(self, node: Node, pace: Pace) -> None:
-        super().__init__(node)
+        self.node = node
+        self.primary = node.peers[0]
         self._pace = pace
-        self._versions = Versions()
+        self.versions = Versions()
         self._applied = EMPTY
         self._running: dict[int, Snapshot] = {}
         self._pulled = 0
@@ -68,77 +76,66 @@ class ParallelReplica(TransactionalReplica):
             identity, *commit = _decode(record)
             self._append(identity, _commit(commit))
         self._durable = len(self._commits)
-        later: dict[int, Sequence[Any]] = {}
+        later: dict[int, Body] = {}
         for record in self.node.disk.read(_LATER):
-            identity, *writes = _decode(record)
-            if writes:
-                later[identity] = writes[0]
+            identity, *body = _decode(record)
+            if body:
+                later[identity] = body[0]
             else:
                 later.pop(identity, None)
         for identity, owed in later.items():
-            self.node.spawn(self._pay(identity, _micros(owed)))
+            self.node.spawn(self._pay(identity, owed))
         self.node.spawn(self._pull())
 
     def handlers(self) -> Mapping[str, Handler]:
-        return {**super().handlers(), "commit": self._order, "pull": self._tell}
+        return {
+            **dict.fromkeys(PROGRAMS, self._request),
+            "_primary": self._tell_primary,
+            "commit": self._order,
+            "pull": self._tell,
+        }
+
+    def _tell_primary(self, message: Message) -> Body:
+        return {"type": "_primary_ok", "primary": self.node.name == self.primary}
 
     # --- transactions -----------------------------------------------------------------------
 
-    async def transact(self, session: str, transaction: Sequence[Micro]) -> Sequence[Micro]:
+    async def _request(self, message: Message) -> Body:
+        body = {name: value for name, value in message.body.items() if name != "msg_id"}
         identity = self.node.random.getrandbits(62)
-        reads = any(kind == "r" for kind, _, _ in transaction)
-        if transaction and not reads and self.node.random.random() < _LATER_SHARE:
-            self.node.disk.append(_LATER, _encode([identity, transaction]))
+        if blind_writes(body) and self.node.random.random() < _LATER_SHARE:
+            self.node.disk.append(_LATER, _encode([identity, body]))
             await self.node.disk.sync(_LATER)
-            self.node.spawn(self._pay(identity, transaction))
-            return transaction
-        return await self._run(identity, transaction, self._pace.abort_rate)
+            self.node.spawn(self._pay(identity, body))
+            return acknowledged(body)
+        return await self._run(identity, body, self._pace.abort_rate)
 
-    async def _pay(self, identity: int, writes: Sequence[Micro]) -> None:
+    async def _pay(self, identity: int, body: Body) -> None:
         """Run what was acknowledged, as often as it takes: it has one identity, and is committed
         once."""
         while True:
             await self._pause(self._pace.lag_s)
             try:
-                await self._run(identity, writes, 0.0)
+                await self._run(identity, body, 0.0)
                 break
             except ClientError:
                 continue
         self.node.disk.append(_LATER, _encode([identity]))
 
-    async def _run(
-        self, identity: int, transaction: Sequence[Micro], abort_rate: float
-    ) -> list[Micro]:
+    async def _run(self, identity: int, body: Body, abort_rate: float) -> Body:
         snapshot = self._applied
         self._running[identity] = snapshot
+        access = _Access(self, self.versions, snapshot)
         try:
-            result, writes = await self._perform(snapshot, transaction)
-            await self._pause(self._pace.step_s)
+            reply = await PROGRAMS[body["type"]](access, body)
+            await self.step()
             if self.node.random.random() < abort_rate:
                 raise ClientError(_ABORT, "aborted for no reason")
-            if writes:
-                await self._commit(identity, _Commit(snapshot, tuple(writes)))
+            if access.writes:
+                await self._commit(identity, _Commit(snapshot, tuple(access.writes)))
         finally:
             self._running.pop(identity, None)
-        return result
-
-    async def _perform(
-        self, snapshot: Snapshot, transaction: Sequence[Micro]
-    ) -> tuple[list[Micro], list[Micro]]:
-        """The micro-operations with what was read, and the writes among them."""
-        values: dict[Any, Any] = {}
-        result, writes = [], []
-        for micro in transaction:
-            await self._pause(self._pace.step_s)
-            kind, key, _ = micro
-            value = values[key] if key in values else self._versions.read(key, snapshot)
-            if kind == "r":
-                result.append((kind, key, value))
-            else:
-                values[key] = applied(value, micro)
-                writes.append(micro)
-                result.append(micro)
-        return result, writes
+        return reply
 
     async def _commit(self, identity: int, commit: _Commit) -> None:
         body = {"type": "commit", "identity": identity, "commit": _fields(commit)}
@@ -151,6 +148,10 @@ class ParallelReplica(TransactionalReplica):
         # What an earlier attempt has committed may stand on more than this replica knows by now.
         self._ripe[reply["number"]] = _Commit(_snapshot(reply["snapshot"]), commit.writes)
         self._apply_ripe()
+
+    async def step(self) -> None:
+        """The pause before a micro-operation."""
+        await self._pause(self._pace.step_s)
 
     async def _pause(self, mean_s: float) -> None:
         await self.node.sleep(self.node.random.expovariate(1) * mean_s)
@@ -215,7 +216,37 @@ class ParallelReplica(TransactionalReplica):
             return
         self._applied = self._applied.including(number)
         oldest = min((one.through for one in self._running.values()), default=self._applied.through)
-        self._versions.install(number, commit.writes, oldest=oldest)
+        self.versions.install(number, commit.writes, oldest=oldest)
+
+
+@dataclass(slots=True)
+class _Access:
+    """What the program of a running transaction sees: a snapshot, and its own writes."""
+
+    replica: ParallelReplica
+    versions: Versions
+    snapshot: Snapshot
+    values: dict[Any, Any] = field(default_factory=dict)
+    writes: list[Micro] = field(default_factory=list)
+
+    async def read(self, key: Any) -> Any:
+        await self.replica.step()
+        return self._value(key)
+
+    async def write(self, micro: Micro) -> None:
+        await self.replica.step()
+        self.values[micro[1]] = applied(self._value(micro[1]), micro)
+        self.writes.append(micro)
+
+    async def rows(self, table: str) -> Mapping[str, Any]:
+        await self.replica.step()
+        own = [key for key in self.values if table_of(key) == table]
+        keys = dict.fromkeys((*self.versions.rows(table), *own))
+        rows = {key: self._value(key) for key in keys}
+        return {key: value for key, value in rows.items() if value is not None}
+
+    def _value(self, key: Any) -> Any:
+        return self.values[key] if key in self.values else self.versions.read(key, self.snapshot)
 
 
 def _numbers(snapshot: Snapshot) -> list[Any]:

@@ -29,6 +29,7 @@ from clusters.systems.isolation.levels import (
     DirtyReads,
     ItemLocks,
     Level,
+    PredicateLocks,
     Snapshots,
 )
 
@@ -48,8 +49,8 @@ class Promise:
     """How a model is kept. ``level`` None: replicas of parallel snapshot isolation.
 
     ``placed`` is the strongest model (of isolation) that histories of reads and writes of single
-    items show, where it is another one: two-phase locking of items is serializable unless somebody
-    asks for all items that satisfy a condition, and such a history never does.
+    items show, where it is another one: repeatable read differs from serializable only for those
+    who ask for all items that satisfy a condition, and such a history never does.
     """
 
     level: type[Level] | None
@@ -61,7 +62,7 @@ _FAMILIES: Mapping[str, type[Level]] = {
     "read-uncommitted": DirtyReads,
     "read-committed": CommittedReads,
     "snapshot-isolation": Snapshots,
-    "serializable": ItemLocks,
+    "serializable": PredicateLocks,
 }
 
 PROMISES: Mapping[str, Promise] = {

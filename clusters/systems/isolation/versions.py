@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.core.errors import ClientError
 
-__all__ = ["EMPTY", "Micro", "Snapshot", "Versions", "applied", "micro_operations"]
+__all__ = ["EMPTY", "Micro", "Snapshot", "Versions", "applied", "micro_operations", "table_of"]
 
 Micro = tuple[str, Any, Any]
 """``(kind, key, value)``; kind is ``r``, ``w`` or ``append``."""
@@ -53,6 +53,7 @@ class Versions:
 
     def __init__(self) -> None:
         self._versions: dict[Any, list[tuple[int, Any]]] = {}
+        self._rows: dict[str, list[Any]] = {}
 
     def read(self, key: Any, snapshot: Snapshot | None = None) -> Any:
         """What ``key`` holds in ``snapshot`` (None: now); None before any commit wrote it."""
@@ -66,6 +67,10 @@ class Versions:
         versions = self._versions.get(key)
         return versions[-1][0] if versions else 0
 
+    def rows(self, table: str) -> tuple[Any, ...]:
+        """The keys of all rows that any commit wrote to ``table``."""
+        return tuple(self._rows.get(table, ()))
+
     def install(self, number: int, writes: Iterable[Micro], *, oldest: int) -> None:
         """Apply the ``writes`` of commit ``number``, in their order.
 
@@ -77,6 +82,9 @@ class Versions:
             base = values[key] if key in values else self.read(key)
             values[key] = applied(base, micro)
         for key, value in values.items():
+            table = table_of(key)
+            if table is not None and key not in self._versions:
+                self._rows.setdefault(table, []).append(key)
             versions = self._versions.setdefault(key, [])
             assert not versions or versions[-1][0] < number, (key, number)
             versions.append((number, value))
@@ -93,6 +101,12 @@ def applied(value: Any, micro: Micro) -> Any:
     if value is None:
         return [argument]
     return [*value, argument] if isinstance(value, list) else [value, argument]
+
+
+def table_of(key: Any) -> str | None:
+    """The table of a row: what stands before the ``/`` in its key. Other keys are in none."""
+    table, slash, _ = key.partition("/") if isinstance(key, str) else ("", "", "")
+    return table if slash else None
 
 
 def micro_operations(transaction: Any) -> tuple[Micro, ...]:
