@@ -9,3 +9,4 @@
 // The functions of each subject, ended by a row of null pointers.
 extern PyMethodDef search_methods[];
 extern PyMethodDef tokens_methods[];
+extern PyMethodDef versions_methods[];

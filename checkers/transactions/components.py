@@ -1,0 +1,151 @@
+"""Strongly connected components of graphs, and short cycles inside them, in linear time.
+
+The algorithms themselves are in :mod:`.graph_twin`.
+
+A *product graph* has two states of each vertex: whether the edge that was taken to reach it was one
+of those that must stay *apart*. Such an edge leads only from the state in which the last one was
+another, so that the cycles of the product graph are the closed walks in which no two edges of the
+kind follow each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from checkers.transactions.graph_twin import TwinGraph
+
+__all__ = ["NO", "UNDECIDED", "YES", "Components", "Graph", "Search"]
+
+Codes = NDArray[np.int32]
+Bits = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+NO, YES, UNDECIDED = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """A kind of cycle: it begins with an edge of the kinds ``first``, goes on with edges of the
+    kinds ``walk`` and ends with one of ``last`` (a part of ``walk``). With ``apart``, no two edges
+    of these kinds follow each other, and there are two or more of them."""
+
+    first: int
+    walk: int
+    last: int
+    apart: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Components:
+    """``component`` of each vertex (of each state, in a product graph: ``2 * vertex + state``),
+    ``int32[n]``, numbered so that every edge between two components leads to the lower number;
+    ``size`` of each component."""
+
+    component: Codes
+    size: Codes
+
+    @property
+    def cyclic(self) -> bool:
+        """Whether there is a cycle (of two or more vertices)."""
+        return bool(len(self.size) < len(self.component))
+
+
+class Graph:
+    """A directed graph whose edges have kinds (bits of ``kind``).
+
+    The first ``transactions`` vertices count in the length of a cycle, the others do not.
+    ``source`` and ``target`` are ``int32[e]``, ``kind`` is ``uint8[e]``. O(vertices + edges).
+    Raises ``ValueError`` if an edge leads to no vertex.
+    """
+
+    def __init__(
+        self, *, vertices: int, transactions: int, source: Codes, target: Codes, kind: Bits
+    ) -> None:
+        source, target = _column(source, np.int32), _column(target, np.int32)
+        self.vertices = vertices
+        self._twin = TwinGraph(vertices, transactions, source, target, _column(kind, np.uint8))
+
+    def components(self, mask: int, *, apart: int = 0) -> Components:
+        """The strongly connected components of the edges whose kind is in ``mask``; with ``apart``
+        (kinds), those of the product graph. O(vertices + edges).
+
+        D. J. Pearce, *A Space-Efficient Algorithm for Finding Strongly Connected Components*,
+        Information Processing Letters 116, 2016 (after Tarjan 1972).
+        """
+        component, size = self._twin.components(mask, apart)
+        return Components(component=component, size=size)
+
+    def reaching(
+        self,
+        mask: int,
+        *,
+        component: Codes,
+        condensed: Codes,
+        source: Codes,
+        target: Codes,
+        looks: int,
+    ) -> Bits:
+        """For each pair, whether ``target`` reaches ``source`` over the edges in ``mask`` without
+        leaving its component: :data:`YES`, :data:`NO`, or :data:`UNDECIDED`.
+
+        ``condensed`` are the components of the edges in ``mask``, and ``component`` those of more
+        edges. Sets of 64 targets travel along the topological order of the condensed graph,
+        O(edges * pairs / 64); in each component until one pair is YES, and in all until ``looks``
+        edges were looked at.
+        """
+        inside = condensed[source] >= 0
+        answer = np.full(len(source), NO, dtype=np.uint8)
+        answer[condensed[source] == condensed[target]] = YES
+        decided = np.zeros(int(component.max(initial=0)) + 1, dtype=bool)
+        decided[component[target[answer == YES]]] = True
+        open_ = inside & (condensed[source] < condensed[target])
+        skipped = open_ & decided[component[target]]
+        answer[skipped] = UNDECIDED
+        pairs = np.flatnonzero(open_ & ~skipped)
+        if not len(pairs):
+            return answer
+        # Sources first within each component; pairs that begin together share their way.
+        order = np.lexsort((-condensed, component)).astype(np.int32)
+        pairs = pairs[np.lexsort((-condensed[target[pairs]], component[target[pairs]]))]
+        answer[pairs] = self._twin.reaching(
+            mask=mask,
+            component=_column(component, np.int32),
+            condensed=_column(condensed, np.int32),
+            order=order,
+            source=_column(source[pairs], np.int32),
+            target=_column(target[pairs], np.int32),
+            looks=looks,
+        )
+        return answer
+
+    def cycles(
+        self, search: Search, *, component: Codes, starts: Codes, looks: int
+    ) -> tuple[tuple[Codes, ...], bool]:
+        """The shortest cycle that was found in each component, as rows of edges; and whether every
+        start was tried.
+
+        Breadth first from each of ``starts`` (transactions), never leaving its ``component``: from
+        the first start in each component in any case, then from the others in their order until
+        ``looks`` edges were looked at. What is not shorter than the best is not followed. Edges
+        into vertices that are no transactions cost nothing. Every cycle visits a vertex once.
+        """
+        starts = _column(starts, np.int32)
+        component = _column(component, np.int32)
+        found, complete = self._twin.cycles(
+            component=component,
+            starts=starts,
+            first=search.first,
+            walk=search.walk,
+            last=search.last,
+            apart=search.apart,
+            looks=looks,
+        )
+        return tuple(np.array(rows, dtype=np.int32) for rows in found), complete
+
+
+def _column(values: Any, dtype: Any) -> Any:
+    return np.ascontiguousarray(values, dtype=dtype)
