@@ -14,7 +14,14 @@ from harness.core.errors import Problem
 from harness.core.generate import Generator
 from harness.core.operation import Operation
 from harness.core.options import Option, Options
-from workloads.transactions import POOL_OPTIONS, TRANSACTION, pool, transact, unanswered
+from workloads.transactions import (
+    POOL_OPTIONS,
+    TRANSACTION,
+    final_reads,
+    pool,
+    transact,
+    unanswered,
+)
 
 __all__ = ["RwRegister"]
 
@@ -36,7 +43,7 @@ class RwRegister:
         return pool("w", options)
 
     def final(self, history_keys: Sequence[Any], options: Options) -> Generator | None:
-        return None
+        return final_reads(options)
 
     async def invoke(self, client: Client, operation: Operation, timeout_s: float) -> Any:
         return await transact(client, operation.value, timeout_s)

@@ -15,14 +15,26 @@ import msgspec
 
 from harness.core.contracts import Client
 from harness.core.errors import ClientError, Problem
-from harness.core.generate import PENDING, Answer, Context, Generator
+from harness.core.generate import PENDING, Answer, Context, Generator, sleep
 from harness.core.operation import Event, Operation
 from harness.core.options import Option, Options
 
-__all__ = ["POOL_OPTIONS", "TRANSACTION", "TransactionPool", "pool", "transact", "unanswered"]
+__all__ = [
+    "POOL_OPTIONS",
+    "TRANSACTION",
+    "TransactionPool",
+    "final_reads",
+    "pool",
+    "transact",
+    "unanswered",
+]
 
 TRANSACTION = "txn"
 """The function of an operation that is a transaction, and the type of its request."""
+
+_SETTLE_S = 1.0
+_SWEPT = 6
+_FAILURES_MAX = 20
 
 POOL_OPTIONS: tuple[Option, ...] = (
     Option(name="key-count", default=8, minimum=1, summary="keys in use at a time"),
@@ -112,6 +124,44 @@ class TransactionPool(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
     def update(self, context: Context, event: Event) -> Generator:
         return self
+
+
+def final_reads(options: Options) -> Generator:
+    """Reads of all keys, one transaction after the other, until some that nobody has written: so
+    that the order of what was written last is known too. They begin after a pause, for stores that
+    acknowledge what they do later."""
+    return sleep(_SETTLE_S, _Sweep(keys=int(options["key-count"])))  # type: ignore[arg-type]  # a number
+
+
+class _Sweep(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """``first`` is the key to begin with, ``left`` how often one may fail; while one is
+    ``asked``, there is nothing to do."""
+
+    keys: int
+    first: int = 0
+    left: int = _FAILURES_MAX
+    asked: bool = False
+
+    def op(self, context: Context) -> Answer:
+        if self.asked or not context.free_threads:
+            return PENDING
+        if not self.left:
+            return None
+        reads = [["r", key, None] for key in range(self.first, self.first + _SWEPT)]
+        operation = context.fill(Operation(f=TRANSACTION, value=reads))
+        assert isinstance(operation, Operation), "no free thread, though there was one"
+        return operation, msgspec.structs.replace(self, asked=True)
+
+    def update(self, context: Context, event: Event) -> Generator:
+        if not self.asked or event.type == "invoke":
+            return self
+        if event.type != "ok":
+            return msgspec.structs.replace(self, asked=False, left=self.left - 1)
+        found = any(value is not None for _, _, value in event.value)
+        goes_on = found or self.first + _SWEPT < self.keys
+        return msgspec.structs.replace(
+            self, asked=False, first=self.first + _SWEPT, left=_FAILURES_MAX if goes_on else 0
+        )
 
 
 async def transact(client: Client, transaction: list[Any], timeout_s: float) -> list[Any]:
