@@ -237,6 +237,8 @@ ANOMALIES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "not-snapshot-isolation": (("snapshot-isolation",), "Cerone 2016"),
     "not-strong-session-serializable": (("strong-session-serializable",), "Daudjee 2"),
     "not-strict-serializable": (("strict-serializable",), "Herlihy 3.2"),
+    "not-strong-session-snapshot-isolation": (("strong-session-snapshot-isolation",), "Daudjee 2"),
+    "not-strong-snapshot-isolation": (("strong-snapshot-isolation",), "Daudjee 2"),
     # Causal consistency: bad patterns.
     "causal-cycle": (("causal",), "Biswas 2.3: no commit order respects causality"),
     "CyclicCO": (("causal",), "Bouajjani 4"),

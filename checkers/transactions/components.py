@@ -1,6 +1,7 @@
 """Strongly connected components of graphs, and short cycles inside them, in linear time.
 
-The algorithms themselves are in :mod:`.graph_twin`.
+Compiled where the extension is there (``harness/core/kernels/graph.cpp``), else in Python
+(:mod:`.graph_twin`); both give the same answers.
 
 A *product graph* has two states of each vertex: whether the edge that was taken to reach it was one
 of those that must stay *apart*. Such an edge leads only from the state in which the last one was
@@ -11,14 +12,16 @@ kind follow each other.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from checkers.transactions.graph_twin import TwinGraph
+from harness.core import kernels
 
-__all__ = ["NO", "UNDECIDED", "YES", "Components", "Graph", "Search"]
+__all__ = ["NO", "UNDECIDED", "YES", "Components", "Found", "Graph", "Search"]
 
 Codes = NDArray[np.int32]
 Bits = NDArray[np.uint8]
@@ -54,20 +57,46 @@ class Components:
         return bool(len(self.size) < len(self.component))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Cycles: the edges of the one at ``i`` are ``rows[first[i]:first[i + 1]]`` (``int32[e]``,
+    ``int64[n + 1]``). ``complete``: the search was not cut short, so that each is a shortest one of
+    its component, and a component without one has none (of those that are searched for)."""
+
+    rows: Codes
+    first: NDArray[np.int64]
+    complete: bool
+
+
 class Graph:
     """A directed graph whose edges have kinds (bits of ``kind``).
 
     The first ``transactions`` vertices count in the length of a cycle, the others do not.
     ``source`` and ``target`` are ``int32[e]``, ``kind`` is ``uint8[e]``. O(vertices + edges).
+    ``searched``: whether :meth:`cycles` will be called; five bytes an edge without it, else nine.
     Raises ``ValueError`` if an edge leads to no vertex.
     """
 
     def __init__(
-        self, *, vertices: int, transactions: int, source: Codes, target: Codes, kind: Bits
+        self,
+        *,
+        vertices: int,
+        transactions: int,
+        source: Codes,
+        target: Codes,
+        kind: Bits,
+        searched: bool = True,
+        native: ModuleType | None = kernels.NATIVE,
     ) -> None:
-        source, target = _column(source, np.int32), _column(target, np.int32)
-        self.vertices = vertices
-        self._twin = TwinGraph(vertices, transactions, source, target, _column(kind, np.uint8))
+        arguments = (
+            vertices,
+            transactions,
+            _column(source, np.int32),
+            _column(target, np.int32),
+            _column(kind, np.uint8),
+            searched,
+        )
+        self._graph = _Compiled(native, arguments) if native else TwinGraph(*arguments[:-1])
 
     def components(self, mask: int, *, apart: int = 0) -> Components:
         """The strongly connected components of the edges whose kind is in ``mask``; with ``apart``
@@ -76,7 +105,7 @@ class Graph:
         D. J. Pearce, *A Space-Efficient Algorithm for Finding Strongly Connected Components*,
         Information Processing Letters 116, 2016 (after Tarjan 1972).
         """
-        component, size = self._twin.components(mask, apart)
+        component, size = self._graph.components(mask, apart)
         return Components(component=component, size=size)
 
     def reaching(
@@ -111,7 +140,7 @@ class Graph:
         # Sources first within each component; pairs that begin together share their way.
         order = np.lexsort((-condensed, component)).astype(np.int32)
         pairs = pairs[np.lexsort((-condensed[target[pairs]], component[target[pairs]]))]
-        answer[pairs] = self._twin.reaching(
+        answer[pairs] = self._graph.reaching(
             mask=mask,
             component=_column(component, np.int32),
             condensed=_column(condensed, np.int32),
@@ -123,28 +152,54 @@ class Graph:
         return answer
 
     def cycles(
-        self, search: Search, *, component: Codes, starts: Codes, looks: int
-    ) -> tuple[tuple[Codes, ...], bool]:
-        """The shortest cycle that was found in each component, as rows of edges; and whether every
-        start was tried.
+        self, search: Search, *, component: Codes, starts: Codes, longest: int, looks: int
+    ) -> Found:
+        """The shortest cycle of each component, then others, of at most ``longest`` transactions.
 
         Breadth first from each of ``starts`` (transactions), never leaving its ``component``: from
         the first start in each component in any case, then from the others in their order until
         ``looks`` edges were looked at. What is not shorter than the best is not followed. Edges
-        into vertices that are no transactions cost nothing. Every cycle visits a vertex once.
+        into vertices that are no transactions cost nothing. Then, for as many looks again, other
+        cycles, up to twice as long, of which no transaction is on one that was found before.
+        Every cycle visits a vertex once. With ``apart``, a walk that visits some twice is cut to a
+        part that does not, or given up.
         """
-        starts = _column(starts, np.int32)
-        component = _column(component, np.int32)
-        found, complete = self._twin.cycles(
-            component=component,
-            starts=starts,
+        lengths, rows, complete = self._graph.cycles(
+            component=_column(component, np.int32),
+            starts=_column(starts, np.int32),
             first=search.first,
             walk=search.walk,
             last=search.last,
             apart=search.apart,
+            longest=longest,
             looks=looks,
         )
-        return tuple(np.array(rows, dtype=np.int32) for rows in found), complete
+        first = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)))
+        return Found(rows=rows, first=first, complete=complete)
+
+
+class _Compiled:
+    """The methods of :class:`TwinGraph`, by the extension."""
+
+    def __init__(self, native: ModuleType, arguments: tuple[Any, ...]) -> None:
+        self._native = native
+        self._graph = native.graph_new(*arguments)
+
+    def components(self, mask: int, apart: int) -> tuple[Codes, Codes]:
+        component, size = self._native.graph_components(self._graph, mask, apart)
+        return np.frombuffer(component, dtype=np.int32), np.frombuffer(size, dtype=np.int32)
+
+    def reaching(self, **named: Any) -> Bits:
+        names = ("mask", "component", "condensed", "order", "source", "target", "looks")
+        answers = self._native.graph_reaching(self._graph, *(named[name] for name in names))
+        return np.frombuffer(answers, dtype=np.uint8)
+
+    def cycles(self, **named: Any) -> tuple[Codes, Codes, bool]:
+        names = ("component", "starts", "first", "walk", "last", "apart", "longest", "looks")
+        lengths, rows, complete = self._native.graph_cycles(
+            self._graph, *(named[name] for name in names)
+        )
+        return np.frombuffer(lengths, dtype=np.int32), np.frombuffer(rows, np.int32), complete
 
 
 def _column(values: Any, dtype: Any) -> Any:

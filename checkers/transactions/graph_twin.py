@@ -45,7 +45,7 @@ class TwinGraph:
         found = [0] * states  # 0: not visited; then its lowlink; then number of its component
         number, component = 1, states
         waiting: list[int] = []
-        for root in range(states):
+        for root in reversed(range(states)):
             if found[root]:
                 continue
             found[root] = number
@@ -171,29 +171,20 @@ class TwinGraph:
         walk: int,
         last: int,
         apart: int,
+        longest: int,
         looks: int,
-    ) -> tuple[list[list[int]], bool]:
-        """The shortest cycle found in each component, and whether all starts were tried."""
-        group = component.tolist()
-        search = _Search(self, group, first=first, walk=walk, last=last, apart=apart)
-        later = []
-        for start in starts.tolist():
-            if group[start] in search.tried:
-                later.append(start)
-            else:
-                search.run(start)
-        search.looks = 0
-        complete = True
-        for start in later:
-            if search.looks >= looks:
-                complete = False
-                break
-            search.run(start)
-        return list(search.best.values()), complete
+    ) -> tuple[Codes, Codes, bool]:
+        """How many edges each cycle has, their rows, and whether all starts were tried."""
+        search = _Search(self, component.tolist(), first=first, walk=walk, last=last, apart=apart)
+        complete = search.run(starts.tolist(), longest, looks)
+        found = [[self._row[slot] for slot in cycle] for cycle in search.found]
+        lengths = np.array([len(cycle) for cycle in found], dtype=np.int32)
+        return lengths, np.array([row for cycle in found for row in cycle], np.int32), complete
 
 
 class _Search:
-    """Breadth-first searches that keep the shortest cycle of each component."""
+    """Breadth-first searches for a kind of cycle. ``found``: the shortest of each component, then
+    others; as slots of edges."""
 
     def __init__(
         self, graph: Any, group: Sequence[int], *, first: int, walk: int, last: int, apart: int
@@ -201,43 +192,81 @@ class _Search:
         self._graph = graph
         self._group = group
         self._first, self._walk, self._last, self._apart = first, walk, last, apart
-        self.best: dict[int, list[int]] = {}
-        self.tried: set[int] = set()
-        self._length: dict[int, int] = {}
-        self.looks = 0
+        self._used: set[int] = set()
+        self._looks = 0
+        self.found: list[list[int]] = []
 
-    def run(self, start: int) -> None:
-        """Search from ``start``, for what is shorter than the best of its component."""
-        one = self._group[start]
-        self.tried.add(one)
-        slots = self._walk_back(start, one)
-        if slots is None:
-            return
-        if self._apart:
-            slots = self._simple(slots)
+    def run(self, starts: Sequence[int], longest: int, looks: int) -> bool:
+        """As in the kernel."""
+        group = self._group
+        best: dict[int, list[int]] = {}
+        tried: set[int] = set()
+        later = []
+
+        def shorten(start: int) -> None:
+            shortest = best.get(group[start])
+            bound = longest if shortest is None else self._length(shortest) - 1
+            cycle = self._search(start, bound)
+            if cycle:
+                best[group[start]] = cycle
+
+        for start in starts:
+            if group[start] in tried:
+                later.append(start)
+            else:
+                tried.add(group[start])
+                shorten(start)
+        self._looks = 0
+        complete = True
+        for start in later:
+            if self._looks >= looks:
+                complete = False
+                break
+            shorten(start)
+        self.found += best.values()
+        for cycle in self.found:
+            self._use(cycle)
+        self._looks = 0
+        for start in starts:
+            if self._looks >= looks:
+                break
+            if group[start] in best and start not in self._used:
+                bound = min(longest, 2 * self._length(best[group[start]]))
+                cycle = self._search(start, bound)
+                if cycle:
+                    self.found.append(cycle)
+                    self._use(cycle)
+        return complete
+
+    def _use(self, cycle: Sequence[int]) -> None:
+        vertices = (self._graph._target[slot] for slot in cycle)
+        self._used.update(one for one in vertices if one < self._graph._transactions)
+
+    def _length(self, cycle: Sequence[int]) -> int:
         graph = self._graph
-        length = sum(graph._target[slot] < graph._transactions for slot in slots)
-        if slots and length < self._length.get(one, length + 1):
-            self._length[one] = length
-            self.best[one] = [graph._row[slot] for slot in slots]
+        return sum(graph._target[slot] < graph._transactions for slot in cycle)
+
+    def _search(self, start: int, bound: int) -> list[int]:
+        slots = self._walk_back(start, bound)
+        return self._simple(slots) if slots and self._apart else slots
 
     # A state is a vertex, and where no two edges of a kind may follow each other: twice whether
     # there were two of the kind, and once whether the last one was.
-    def _walk_back(self, start: int, one: int) -> list[int] | None:
+    def _walk_back(self, start: int, bound: int) -> list[int]:
         graph, group, apart = self._graph, self._group, self._apart
         first, target, kind = graph._first, graph._target, graph._kind
         reached: dict[tuple[int, int], tuple[tuple[int, int], int]] = {}
         now: list[tuple[int, int]] = [(start, 0)]
-        depth, bound = 1, self._length.get(one)
-        while now and (bound is None or depth < bound):
+        depth, one = 1, group[start]
+        while now and depth <= bound:
             following: list[tuple[int, int]] = []
             for vertex, flags in now:  # grows meanwhile
                 opening = depth == 1
                 allowed = self._first if opening else self._walk
                 for slot in range(first[vertex], first[vertex + 1]):
-                    self.looks += 1
+                    self._looks += 1
                     after = target[slot]
-                    if not kind[slot] & allowed or group[after] != one:
+                    if not kind[slot] & allowed or group[after] != one or after in self._used:
                         continue
                     separate = kind[slot] & apart
                     if separate and flags & 1:
@@ -261,7 +290,7 @@ class _Search:
                     (now if after >= graph._transactions else following).append((after, state))
             now = following
             depth += 1
-        return None
+        return []
 
     def _simple(self, slots: list[int]) -> list[int]:
         """The walk without what it visits between two visits of a vertex; empty if not two edges
@@ -273,7 +302,7 @@ class _Search:
                 vertex = graph._target[slot]
                 if vertex in seen:
                     inner = slots[seen[vertex] + 1 : at + 1]
-                    outer = slots[: seen[vertex] + 1] + slots[at + 1 :]
+                    outer = slots[at + 1 :] + slots[: seen[vertex] + 1]
                     slots = max((inner, outer), key=self._worth)
                     break
                 seen[vertex] = at

@@ -100,17 +100,17 @@ def disagreement(edges: Sequence[Triple], report: CycleReport) -> str | None:
         return f"counts {set(report.counts)} without a cycle, or cycles without"
     for name in report.absent & set(true):
         return f"{name} is there, but said to be absent"
-    for family in FAMILIES:
-        there = [f"{family}{suffix}" for suffix in SUFFIXES if f"{family}{suffix}" in true]
-        hidden = {"G0", "G1c", "G-single"} & {one.split("-pro")[0].split("-rea")[0] for one in true}
-        if family == "G-nonadjacent" and hidden:
-            continue  # merely not found, perhaps
-        if there and there[0] not in report.counts:
-            return f"{there[0]} is there, but was not found"
-        if not there:
-            missing = {f"{family}{suffix}" for suffix in SUFFIXES} - report.absent
-            if missing:
-                return f"{missing} is not there, but not said to be absent"
+    for place, family in enumerate(FAMILIES):
+        names = [f"{family}{suffix}" for suffix in SUFFIXES]
+        there = [name for name in names if name in true]
+        for name, suffix in zip(names, SUFFIXES, strict=True):
+            lower = SUFFIXES[: SUFFIXES.index(suffix) + 1]
+            stronger = {f"{one}{some}" for one in FAMILIES[:place] for some in lower} & set(true)
+            redundant = place >= 3 and bool(stronger) and (family == "G-nonadjacent" or suffix)
+            if there and name == there[0] and name not in report.counts and not redundant:
+                return f"{name} is there, but was not found"
+            if not there and name not in report.absent and not redundant:
+                return f"{name} is not there, but not said to be absent"
     return None
 
 

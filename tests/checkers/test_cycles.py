@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from checkers.transactions.cycles import NAMES, find_cycles
+from checkers.transactions.cycle_kinds import NAMES
+from checkers.transactions.cycles import find_cycles
 from checkers.transactions.dependencies import Edge
 from tests.checkers.cycles_oracle import check, dependencies
 
