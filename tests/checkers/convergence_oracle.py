@@ -1,0 +1,427 @@
+"""The checkers of convergence and of replicated data types against their definitions, word by word.
+
+    python -m tests.checkers.convergence_oracle --histories 50000 --jobs 2
+    python -m tests.checkers.convergence_oracle --type or-set --histories 50000
+
+Random tiny histories, judged a second time by enumeration: every subset of additions, every way in
+which updates can have become visible. Nothing is shared with the checkers. The verdict must be the
+same, and what an anomaly names must be illegal alone. A disagreement names the seed that repeats
+it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, product
+from multiprocessing import Pool
+from typing import Any
+
+from harness.core.contracts import CheckContext
+from harness.core.history import History
+from harness.core.operation import Event
+from harness.core.verdict import Validity, Verdict
+from harness.registry import INSTALLED
+
+__all__ = ["TYPES", "Row", "build", "compare", "judged"]
+
+_CHUNK = 500
+VALID, INVALID, UNKNOWN = Validity.VALID, Validity.INVALID, Validity.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One operation; times in ticks. ``ret`` is None when it never completes."""
+
+    process: int
+    f: str
+    argument: Any = None
+    result: Any = None
+    call: int
+    ret: int | None
+    outcome: str = "ok"
+    key: Any = None
+    node: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.outcome == "ok" and self.ret is not None
+
+    @property
+    def end(self) -> float:
+        """When it certainly was over."""
+        return float("inf") if self.ret is None or self.outcome == "info" else self.ret
+
+    @property
+    def replica(self) -> tuple[int, Any]:
+        return (0, self.node) if self.node is not None else (1, self.process)
+
+    def before(self, other: Row) -> bool:
+        return self.end < other.call
+
+    def precedes(self, other: Row) -> bool:
+        """In the session of one replica."""
+        return self.replica == other.replica and self.before(other)
+
+
+def build(rows: Sequence[Row], *, scale: int = 1_000_000, shift: int = 0) -> History:
+    """The history of ``rows``; at equal times, events keep the order of their operations."""
+    return indexed(rows, scale=scale, shift=shift)[0]
+
+
+def indexed(
+    rows: Sequence[Row], *, scale: int = 1_000_000, shift: int = 0
+) -> tuple[History, dict[int, Row]]:
+    """The history of ``rows``, and which of them was invoked at each index."""
+    events: list[tuple[int, int, int, dict[str, Any], Row]] = []
+    for place, row in enumerate(sorted(rows, key=lambda row: row.call)):
+        common = {"process": row.process, "f": row.f, "key": row.key, "node": row.node}
+        asked = {**common, "type": "invoke", "value": row.argument}
+        events.append((row.call, place, 0, asked, row))
+        if row.ret is not None:
+            value = row.result if row.outcome == "ok" else row.argument
+            done = {**common, "type": row.outcome, "value": value}
+            events.append((row.ret, place, 1, done, row))
+    events.sort(key=lambda event: event[:3])
+    made = History.from_events(
+        Event(index=index, time=at * scale + shift, **fields)
+        for index, (at, _, _, fields, _) in enumerate(events)
+    )
+    called = {index: row for index, (*_, step, _, row) in enumerate(events) if step == 0}
+    return made, called
+
+
+# --- random histories ------------------------------------------------------------------------
+
+
+Ask = Callable[[random.Random, str], tuple[Any, Any]]
+
+
+def intervals(
+    source: random.Random, functions: Mapping[str, int], ask: Ask, operations: int
+) -> list[Row]:
+    """Operations of one to three processes; times collide, some fail, and some never end. A few
+    reads often come at the end, when all else is over."""
+    processes = source.randint(1, 3)
+    clock = [source.randint(0, 2) for _ in range(processes)]
+    names = list(range(processes))
+    nodes = source.choice((False, False, True))
+    keys = source.choice(((None,), (None,), (None,), ("x", "y")))
+    sure = source.random() < 0.5
+    ticks = source.choice((1, 3, 8))
+    ending = source.random() < 0.7
+    rows: list[Row] = []
+    for number in range(operations):
+        late = ending and number >= operations - source.choice((1, 2, 2, 3))
+        which = source.randrange(processes)
+        if late:
+            clock[which] = max(*clock, *(row.ret or 0 for row in rows), 0) + source.choice((0, 1))
+        f = "read" if late else source.choices([*functions], [*functions.values()])[0]
+        call = clock[which] + source.randint(0, max(1, ticks // 2))
+        ret: int | None = call + source.randint(0, ticks)
+        assert ret is not None
+        clock[which] = ret
+        outcome = "ok"
+        if not sure and f not in ("read", "contains"):
+            outcome = source.choices(["ok", "info", "fail", "open"], [12, 4, 2, 1])[0]
+        argument, result = ask(source, f)
+        rows.append(
+            Row(
+                process=names[which],
+                f=f,
+                argument=argument,
+                result=result,
+                call=call,
+                ret=None if outcome == "open" else ret,
+                outcome="info" if outcome == "open" else outcome,
+                key=source.choice(keys),
+                node=f"n{which}" if nodes else None,
+            )
+        )
+        if outcome in ("info", "open"):
+            names[which] += processes
+    return rows
+
+
+# --- what is final ---------------------------------------------------------------------------
+
+
+def final_reads(rows: Sequence[Row], key: Any, updates: tuple[str, ...]) -> list[Row]:
+    """The last read of each replica, of those that began after all updates of the key were over or
+    given up."""
+    made = [row for row in rows if row.key == key and row.f in updates and row.outcome != "fail"]
+    rest = max((row.call if row.ret is None else row.ret for row in made), default=-1)
+    last: dict[Any, Row] = {}
+    for row in sorted(rows, key=lambda row: row.call):
+        if row.key == key and row.f in ("read", "contains") and row.ok and row.call > rest:
+            last[row.replica, row.f, json.dumps(row.argument)] = row
+    return list(last.values())
+
+
+def settled(rows: Sequence[Row], key: Any, updates: tuple[str, ...]) -> bool:
+    """No update is still open: those that were given up are over."""
+    return not any(row.ret is None for row in rows if row.key == key and row.f in updates)
+
+
+def keys_of(rows: Sequence[Row]) -> list[Any]:
+    return list(dict.fromkeys(row.key for row in rows))
+
+
+def sums(amounts: Iterable[int]) -> set[int]:
+    found = {0}
+    for amount in amounts:
+        found |= {one + amount for one in found}
+    return found
+
+
+def subsets(rows: Sequence[Any]) -> Iterable[tuple[Any, ...]]:
+    return (some for size in range(len(rows) + 1) for some in combinations(rows, size))
+
+
+# --- the types -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Type:
+    """A data type: its random histories, and the judge of a history (whether it is valid; None when
+    it says too little)."""
+
+    checker: str
+    make: Callable[[random.Random], list[Row]]
+    judge: Callable[[Sequence[Row]], bool | None]
+    options: Mapping[str, Any]
+
+
+def _counter_rows(source: random.Random, amounts: Sequence[int]) -> list[Row]:
+    def ask(source: random.Random, f: str) -> tuple[Any, Any]:
+        amount = source.choice(amounts)
+        return (amount, amount) if f == "add" else (None, 0)
+
+    rows = intervals(source, {"add": 3, "read": 2}, ask, source.randint(2, 7))
+    return [_counted(source, rows, row) for row in rows]
+
+
+def _counted(source: random.Random, rows: Sequence[Row], row: Row) -> Row:
+    """A read with a sum that may be right."""
+    if row.f != "read":
+        return row
+    adds = [other for other in rows if other.f == "add" and other.key == row.key]
+    likely = [add for add in adds if add.before(row) or source.random() < 0.4]
+    value = sum(add.argument for add in likely if add.outcome != "fail")
+    if source.random() < 0.25:
+        value += source.choice([-3, -2, -1, 1, 2, 5])
+    return replace(row, result=value)
+
+
+def _judge_counter(rows: Sequence[Row], *, growing: bool) -> bool | None:
+    if not any(row.f == "read" and row.ok for row in rows):
+        return None
+    unread = False
+    for key in keys_of(rows):
+        mine = [row for row in rows if row.key == key]
+        adds = [row for row in mine if row.f == "add" and row.outcome != "fail"]
+        reads = [row for row in mine if row.f == "read" and row.ok]
+        final = final_reads(rows, key, ("add",))
+        for read in reads:
+            begun = [add.argument for add in adds if add.call <= read.end]
+            if read.result not in sums(begun):
+                return False
+        sure = sum(add.argument for add in adds if add.ok)
+        reached = {sure + more for more in sums(add.argument for add in adds if not add.ok)}
+        if any(read.result not in reached for read in final):
+            return False
+        if settled(rows, key, ("add",)) and len({read.result for read in final}) > 1:
+            return False
+        if growing:
+            if any(add.ok and add.argument < 0 for add in adds):
+                return False
+            if any(a.precedes(b) and a.result > b.result for a, b in product(reads, reads)):
+                return False
+        unread |= bool(adds) and not final
+    return None if unread else True
+
+
+def _set_rows(source: random.Random) -> list[Row]:
+    def ask(source: random.Random, f: str) -> tuple[Any, Any]:
+        element = source.randrange(3)
+        return (element, element) if f == "add" else (None, [])
+
+    rows = intervals(source, {"add": 2, "read": 2}, ask, source.randint(2, 7))
+    return [_filled(source, rows, row) for row in rows]
+
+
+def _filled(source: random.Random, rows: Sequence[Row], row: Row) -> Row:
+    """A read with an answer that may be right."""
+    if row.f != "read":
+        return row
+    found = set()
+    for other in rows:
+        if other.f == "add" and other.key == row.key and other.outcome != "fail":
+            chance = 0.93 if other.before(row) else 0.5 if other.call <= row.end else 0.02
+            if source.random() < chance:
+                found.add(other.argument)
+    if source.random() < 0.03:
+        found.add(source.randrange(4))
+    elements = sorted(found)
+    source.shuffle(elements)
+    if elements and source.random() < 0.02:
+        elements.append(elements[0])
+    return replace(row, result=elements)
+
+
+def _judge_set(rows: Sequence[Row], *, linearizable: bool) -> bool | None:
+    stable = 0
+    if not any(row.f == "read" and row.ok for row in rows):
+        return None
+    for key in keys_of(rows):
+        mine = [row for row in rows if row.key == key]
+        reads = [row for row in mine if row.f == "read" and row.ok]
+        if any(len(set(read.result)) < len(read.result) for read in reads):
+            return False
+        elements = {one for read in reads for one in read.result}
+        elements |= {row.argument for row in mine if row.f == "add"}
+        for element in elements:
+            adds = [row for row in mine if row.f == "add" and row.argument == element]
+            maybe = [add for add in adds if add.outcome != "fail"]
+            with_it = [read for read in reads if element in read.result]
+            without = [read for read in reads if element not in read.result]
+            if any(all(add.call > read.end for add in maybe) for read in with_it):
+                return False
+            sources = [add for add in adds if add.ok] + with_it
+            if linearizable and any(a.before(b) for a in sources for b in without):
+                return False
+            if sources and any(all(a.before(b) for a in sources) for b in without):
+                return False
+            stable += bool(with_it)
+    return True if stable else None
+
+
+def _judge_convergence(rows: Sequence[Row]) -> bool | None:
+    if not any(row.f == "read" and row.ok for row in rows):
+        return None
+    updated = any(row.f != "read" and row.outcome != "fail" for row in rows)
+    nodes = {row.node for row in rows} - {None}
+    unknown = not updated
+    for key in keys_of(rows):
+        final = final_reads(rows, key, ("add",))
+        answers = {tuple(sorted(read.result)) for read in final}
+        due = [r for r in rows if r.key == key and r.f == "add" and r.outcome != "fail"]
+        if len(answers) > 1:
+            if settled(rows, key, ("add",)):
+                return False
+            unknown = True
+        if due and len({read.replica for read in final}) < max(2, len(nodes)):
+            unknown = True
+    return None if unknown else True
+
+
+TYPES: Mapping[str, Type] = {
+    "set-full": Type(
+        checker="set-full",
+        make=_set_rows,
+        judge=lambda rows: _judge_set(rows, linearizable=False),
+        options={},
+    ),
+    "set-full-linearizable": Type(
+        checker="set-full",
+        make=_set_rows,
+        judge=lambda rows: _judge_set(rows, linearizable=True),
+        options={"linearizable": True},
+    ),
+    "convergence": Type(
+        checker="convergence", make=_set_rows, judge=_judge_convergence, options={}
+    ),
+    "pn-counter": Type(
+        checker="pn-counter",
+        make=lambda source: _counter_rows(source, (1, 2, 3, -1, -2, 7)),
+        judge=lambda rows: _judge_counter(rows, growing=False),
+        options={},
+    ),
+    "g-counter": Type(
+        checker="g-counter",
+        make=lambda source: _counter_rows(source, (0, 1, 1, 2, 4, 9)),
+        judge=lambda rows: _judge_counter(rows, growing=True),
+        options={},
+    ),
+}
+
+
+# --- comparing -------------------------------------------------------------------------------
+
+
+def judged(kind: str, rows: Sequence[Row], **built: int) -> tuple[Verdict, str | None]:
+    """The verdict on ``rows``, and what is wrong with it (None: nothing)."""
+    type_ = TYPES[kind]
+    expected = {True: VALID, False: INVALID, None: UNKNOWN}[type_.judge(rows)]
+    history, called = indexed(rows, **built)
+    context = CheckContext(options=type_.options)
+    verdict = INSTALLED.load("checkers", type_.checker).check(history, context)
+    if verdict.validity is not expected or verdict.reason in ("crash", "unsupported"):
+        said = f"{verdict.validity.value} ({verdict.reason}): {verdict.sentence}"
+        return verdict, f"{said}, but it is {expected.value}"
+    for anomaly in verdict.anomalies:
+        if not anomaly.sentence.endswith(".") or list(anomaly.operations) != sorted(
+            set(anomaly.operations)
+        ):
+            return verdict, f"the anomaly is not well formed: {anomaly}"
+        if not set(anomaly.operations) <= set(called):
+            return verdict, f"the anomaly names what is no invocation: {anomaly}"
+        alone = [called[index] for index in anomaly.operations]
+        if type_.judge(alone) is not False:
+            return verdict, f"the proof is not illegal alone: {anomaly}"
+    return verdict, None
+
+
+def compare(kind: str, seed: int) -> tuple[Validity, str | None]:
+    """The verdict on the random history of ``seed``, and what is wrong with it."""
+    rows = TYPES[kind].make(random.Random(seed))
+    verdict, wrong = judged(kind, rows)
+    if wrong is None:
+        return verdict.validity, None
+    listed = "\n".join(f"    {row}" for row in rows)
+    return verdict.validity, f"type {kind}, seed {seed}: {wrong}\n{listed}"
+
+
+def _chunk(task: tuple[str, int, int]) -> tuple[Counter[str], list[str]]:
+    kind, first, count = task
+    counts: Counter[str] = Counter()
+    wrong = []
+    for seed in range(first, first + count):
+        validity, problem = compare(kind, seed)
+        counts[validity.value] += 1
+        wrong += [problem] if problem else []
+    return counts, wrong
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--histories", type=int, default=50_000, help="of each type")
+    parser.add_argument("--type", choices=[*TYPES], action="append")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=1)
+    given = parser.parse_args()
+    failures = 0
+    with Pool(given.jobs) as pool:
+        for kind in given.type or TYPES:
+            tasks = [
+                (kind, first, min(_CHUNK, given.seed + given.histories - first))
+                for first in range(given.seed, given.seed + given.histories, _CHUNK)
+            ]
+            counts: Counter[str] = Counter()
+            for chunk, wrong in pool.imap_unordered(_chunk, tasks):
+                counts += chunk
+                failures += len(wrong)
+                for problem in wrong[:3] if failures < 20 else ():
+                    print(problem)
+            print(f"{kind}: {given.histories:,} histories, {dict(sorted(counts.items()))}")
+    print("all agree" if not failures else f"{failures:,} disagreements")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
