@@ -44,6 +44,7 @@ class ObjectWorkload:
     updates: ClassVar[frozenset[str]]
     argument: ClassVar[str]
     """The field of a request that holds the operation's value."""
+    final_read: ClassVar[str] = FINAL_READ
     options: ClassVar[tuple[Option, ...]] = (
         Option(name="keys", default=2, minimum=1, summary="objects in use at a time"),
         Option(
@@ -71,9 +72,12 @@ class ObjectWorkload:
     def draw(self, chance: random.Random, number: int) -> tuple[str, Any]:
         raise NotImplementedError
 
-    def request(self, f: str, value: Any) -> Body:
+    def request(self, client: Client, operation: Operation) -> Body:
         """The request of an update, without key and data type."""
-        return {"type": f, self.argument: value}
+        return {"type": operation.f, self.argument: operation.value}
+
+    def answered(self, client: Client, operation: Operation, reply: Body) -> None:
+        """Take note of a reply."""
 
     def problems(self, operations: frozenset[str], options: Options) -> list[Problem]:
         return unanswered(self.updates | {"read"}, operations)
@@ -89,21 +93,20 @@ class ObjectWorkload:
         )
 
     def final(self, history_keys: Sequence[Any], options: Options) -> Generator | None:
-        reads = [Operation(f=FINAL_READ, key=key) for key in history_keys]
+        reads = [Operation(f=self.final_read, key=key) for key in history_keys]
         settle_s = float(options["settle-s"])  # type: ignore[arg-type]  # a number
         return g.sleep(settle_s, g.each_thread(reads)) if reads else None
 
     async def invoke(self, client: Client, operation: Operation, timeout_s: float) -> Any:
         reads = operation.f in ("read", FINAL_READ)
-        body = {"type": "read"} if reads else self.request(operation.f, operation.value)
+        body = {"type": "read"} if reads else self.request(client, operation)
         reply = await client.call(
             {**body, "datatype": self.datatype, "key": operation.key}, timeout_s
         )
-        if not reads:
-            return operation.value
-        if "value" not in reply:
+        if reads and "value" not in reply:
             raise ClientError(13, f"malformed reply to a read: {reply}")
-        return reply["value"]
+        self.answered(client, operation, reply)
+        return reply["value"] if reads else operation.value
 
 
 class _Objects(msgspec.Struct, frozen=True, eq=False, kw_only=True):

@@ -8,7 +8,8 @@ from __future__ import annotations
 import random
 from typing import Any, ClassVar
 
-from harness.core.contracts import Body
+from harness.core.contracts import Body, Client
+from harness.core.operation import Operation
 from workloads.replicated_objects import ObjectWorkload
 
 __all__ = ["Sequence"]
@@ -18,23 +19,22 @@ class Sequence(ObjectWorkload):
     """See the module."""
 
     name: ClassVar[str] = "sequence"
-    summary: ClassVar[str] = "insertions into and removals from replicated sequences"
+    summary: ClassVar[str] = "insertions into and deletions from replicated sequences"
     checkers: ClassVar[tuple[str, ...]] = ("sequence", "convergence", "availability", "latency")
     required: ClassVar[tuple[str, ...]] = ("insert", "final-read")
     model: ClassVar[str] = "list"
     datatype: ClassVar[str] = "sequence"
-    updates: ClassVar[frozenset[str]] = frozenset({"insert", "remove"})
+    updates: ClassVar[frozenset[str]] = frozenset({"insert", "delete"})
     argument: ClassVar[str] = "element"
 
     def draw(self, chance: random.Random, number: int) -> tuple[str, Any]:
-        # Some numbers went to reads or removals: who names one of these is refused.
+        # Some numbers went to reads or deletions: who names one of these is refused.
         other = int(chance.random() * number) if number else None
         if other is not None and chance.random() < 0.2:
-            return "remove", other
-        return "insert", [None if chance.random() < 0.2 else other, number]
+            return "delete", other
+        return "insert", {"element": number, "after": None if chance.random() < 0.2 else other}
 
-    def request(self, f: str, value: Any) -> Body:
-        if f == "insert":
-            after, element = value
-            return {"type": "insert", "after": after, "element": element}
-        return super().request(f, value)
+    def request(self, client: Client, operation: Operation) -> Body:
+        if operation.f == "insert":
+            return {"type": "insert", **operation.value}
+        return super().request(client, operation)

@@ -8,8 +8,11 @@ register), and are else those of Maelstrom's g-set, counters and lin-kv::
     {"type": "add", "datatype": "pn-counter", "key": 4, "delta": -2}
     {"type": "write", "datatype": "mv-register", "key": 5, "value": 1}
     {"type": "insert", "datatype": "sequence", "key": 6, "element": 9, "after": 8}
-    {"type": "remove", "datatype": "sequence", "key": 6, "element": 9}
+    {"type": "delete", "datatype": "sequence", "key": 6, "element": 9}
     {"type": "read", "datatype": "or-set", "key": 3}
+
+A multi-value register answers reads with a ``context`` beside the value, which a write that is to
+replace what was read gives back; it is answered by its own ``tag``.
 
 Every replica sends the entries that have changed (:mod:`clusters.systems.crdts.datatypes`) to each
 other, again and again until they are acknowledged. Updates and what was read are durable before
@@ -36,7 +39,7 @@ _LOG = "entries"
 _RPC_S = 0.5
 _BATCH_MAX = 500
 _MALFORMED = 12
-_UPDATES = ("add", "remove", "write", "insert")
+_UPDATES = ("add", "remove", "write", "insert", "delete")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -103,15 +106,17 @@ class _Replica:
 
     async def _read(self, message: Message) -> Body:
         place = self._place(message.body)
-        value = self.types[place[0]].value(self.objects.get(place, {}))
+        datatype, state = self.types[place[0]], self.objects.get(place, {})
+        reply = {"type": "read_ok", "value": datatype.value(state)}
+        context = datatype.context(state)
         await self.node.disk.sync(_LOG)
-        return {"type": "read_ok", "value": value}
+        return reply if context is None else {**reply, "context": context}
 
     async def _update(self, message: Message) -> Body:
         body = message.body
         place = self._place(body)
         datatype, state = self.types[place[0]], self.objects.setdefault(place, {})
-        self.clock += 1
+        self.clock = max(self.clock + 1, self.node.now())
         stamp = Stamp(self.clock, f"{self.node.name}.{self.incarnation}")
         try:
             entries = datatype.update(state, body, stamp)
@@ -121,7 +126,7 @@ class _Replica:
         state.update(entries)
         self._note(place, entries, tell=True)
         await self.node.disk.sync(_LOG)
-        return {"type": f"{body['type']}_ok"}
+        return {"type": f"{body['type']}_ok", "tag": stamp.tag}
 
     def _place(self, body: Body) -> Place:
         datatype = body.get("datatype", "lww-register")

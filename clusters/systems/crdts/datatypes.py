@@ -12,7 +12,7 @@ Type               Entry               Value                         Join
 ``pn-counter``     replica, sign       sum of its additions          maximum
 ``or-set``         tag of an addition  element, alive                alive if both are
 ``lww-register``   (one)               counter, replica, value       the greater
-``mv-register``    tag of a write      value, alive                  alive if both are
+``mv-register``    tag of a write      value, or that it is gone     gone if either is
 ``sequence``       tag of an insert    counter, replica, the one it  alive if both are
                                        stands after, element, alive
 =================  ==================  ============================  ==============================
@@ -39,6 +39,7 @@ from harness.core.errors import ClientError
 
 __all__ = [
     "DATATYPES",
+    "GONE",
     "Counter",
     "Datatype",
     "GCounter",
@@ -52,14 +53,16 @@ __all__ = [
 ]
 
 State = dict[str, Any]
+GONE: list[Any] = []
+"""Of a write to a multi-value register that was replaced."""
 _MALFORMED = 12
 _ABSENT = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """A time of a logical clock and the replica whose clock it is: unique, and later than
-    everything that the replica knew."""
+    """A time of a hybrid clock (S. Kulkarni et al., OPODIS 2014) and the replica whose clock it is:
+    unique, later than everything that the replica knew, and close to the time on the wall."""
 
     counter: int
     replica: str
@@ -83,6 +86,11 @@ class Datatype:
         """What a read answers."""
         raise NotImplementedError
 
+    def context(self, state: State) -> list[str] | None:
+        """What a client has seen that reads it, for its next update; None where updates do not
+        ask."""
+        return None
+
     def join(self, old: Any, new: Any) -> Any:
         """The value of an entry that two states have."""
         raise NotImplementedError
@@ -105,7 +113,7 @@ class GrowOnlySet(Datatype):
         return {_name(body["element"]): body["element"]}
 
     def value(self, state: State) -> Any:
-        return list(state.values())
+        return [state[name] for name in sorted(state)]
 
     def join(self, old: Any, new: Any) -> Any:
         return old
@@ -149,7 +157,8 @@ class OrSet(Datatype):
         }
 
     def value(self, state: State) -> Any:
-        return list({_name(one): one for one, alive in state.values() if alive}.values())
+        found = {_name(one): one for one, alive in state.values() if alive}
+        return [found[name] for name in sorted(found)]
 
     def join(self, old: Any, new: Any) -> Any:
         return [old[0], old[1] and new[1]]
@@ -170,18 +179,22 @@ class LwwRegister(Datatype):
 
 
 class MvRegister(Datatype):
-    """A write replaces what its replica has observed; concurrent writes all stay."""
+    """A write replaces what its writer has seen (the tags in its ``context``; without one, all that
+    its replica has); concurrent writes all stay."""
 
     def update(self, state: State, body: Body, stamp: Stamp) -> State:
         _only(body, "write")
-        replaced = {tag: [value, False] for tag, (value, alive) in state.items() if alive}
-        return {**replaced, stamp.tag: [body["value"], True]}
+        replaced = body.get("context", [tag for tag, value in state.items() if value != GONE])
+        return {**{tag: GONE for tag in replaced}, stamp.tag: [body["value"]]}
 
     def value(self, state: State) -> Any:
-        return [value for value, alive in state.values() if alive]
+        return [value[0] for _, value in sorted(state.items()) if value != GONE]
+
+    def context(self, state: State) -> list[str]:
+        return sorted(tag for tag, value in state.items() if value != GONE)
 
     def join(self, old: Any, new: Any) -> Any:
-        return [old[0], old[1] and new[1]]
+        return old if old == GONE else new
 
 
 class Sequence(Datatype):
@@ -190,7 +203,7 @@ class Sequence(Datatype):
 
     def update(self, state: State, body: Body, stamp: Stamp) -> State:
         element = body["element"]
-        if body["type"] == "remove":
+        if body["type"] == "delete":
             tag = self._tag(state, element)
             return {tag: [*state[tag][:4], False]}
         _only(body, "insert")

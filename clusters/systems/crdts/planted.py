@@ -7,6 +7,7 @@ from typing import Any
 
 from clusters.systems.crdts.datatypes import (
     DATATYPES,
+    GONE,
     Counter,
     Datatype,
     GCounter,
@@ -19,6 +20,8 @@ from clusters.systems.crdts.datatypes import (
 )
 
 __all__ = ["BUGS", "datatypes"]
+
+_TICK_NS = 50_000_000
 
 
 class _AddingCounter(Counter):
@@ -49,12 +52,12 @@ class _RemovingOrSet(OrSet):
 
 
 class _ArrivalRegister(LwwRegister):
-    """Of two writes at the same time, the one that arrives last wins."""
+    """The clock ticks slowly, and of two writes in one tick the one that arrives last wins."""
 
     forwards = False  # else replicas pass the two back and forth for ever
 
     def join(self, old: Any, new: Any) -> Any:
-        return new if new[0] >= old[0] else old
+        return new if new[0] // _TICK_NS >= old[0] // _TICK_NS else old
 
 
 class _ForgettingSet(GrowOnlySet):
@@ -72,9 +75,8 @@ class _SingleRegister(MvRegister):
     def merge(self, state: State, entries: Mapping[str, Any]) -> State:
         before = dict(state)
         changed = super().merge(state, entries)
-        if any(alive and tag not in before for tag, (_, alive) in changed.items()):
-            replaced = {tag: [value, False] for tag, (value, alive) in before.items() if alive}
-            changed.update(super().merge(state, replaced))
+        if any(value != GONE and tag not in before for tag, value in changed.items()):
+            changed.update(super().merge(state, dict.fromkeys(before, GONE)))
         return changed
 
 
