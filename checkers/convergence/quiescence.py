@@ -5,7 +5,8 @@ Eventual consistency says: once updates stop and messages arrive, all replicas a
 have arrived. So this module says when a key is *at rest*: after the last of its updates has ended
 (acknowledged, or given up), and after every fault has been healed, and a time to settle has passed.
 A read that begins then is *quiescent*; the last one of each replica is its *final* read. Where a
-workload marks its final reads by a function of their own (``final-read``), its word is taken.
+workload marks its final reads by a function of their own (``final-read``), its word is taken, as
+long as they began after the last update of their key had ended.
 
 An update that was given up (``info``) may take effect late. At rest means that it has done so, or
 never will (``indeterminate=settled``); who does not want to assume that, says
@@ -134,9 +135,12 @@ def quiescence(history: History, context: CheckContext, reads: Bools, updates: B
     settled = np.ones(len(history.keys), dtype=bool)
     settled[operations.key[updates & doubtful]] = False
     if marked:
-        at_rest, why = reads & marks, ""
-        since = np.full(len(history.keys), NEVER)
-        np.minimum.at(since, operations.key[at_rest], operations.call[at_rest])
+        why = ""
+        since = _ended(history, updates)
+        # A mark on a read that began too early says nothing.
+        at_rest = (
+            reads & marks & ((operations.call > since[operations.key]) | (not history.realtime))
+        )
     else:
         at_rest = reads & (operations.call > since[operations.key])
     replica = replicas(history)
@@ -162,16 +166,21 @@ def known_quiescence(
 
 def _rest(history: History, context: CheckContext, updates: Bools) -> tuple[Ints, Bools, str]:
     """Since when each key is at rest; which operations nobody has given up; and why not all are."""
-    operations = history.operations
-    open_still = operations.completion < 0
-    last = np.where(open_still, operations.invocation, operations.completion)
-    since = np.full(len(history.keys), -1, dtype=np.int64)
-    np.maximum.at(since, operations.key[updates], history.time[last[updates]])
+    since = _ended(history, updates)
     healed, why = _healed(context.faults)
     settle = int(option(context, _SETTLE))  # type: ignore[arg-type]  # its default is an integer
     since = np.maximum(since, healed)
     since = np.where(since < NEVER, since + settle * 1_000_000, since)
-    return since, open_still, why
+    return since, history.operations.completion < 0, why
+
+
+def _ended(history: History, updates: Bools) -> Ints:
+    """When the last of the ``updates`` of each key was over, or given up; -1 without any."""
+    operations = history.operations
+    last = np.where(operations.completion < 0, operations.invocation, operations.completion)
+    ended = np.full(len(history.keys), -1, dtype=np.int64)
+    np.maximum.at(ended, operations.key[updates], history.time[last[updates]])
+    return ended
 
 
 def _healed(faults: Sequence[FaultInterval]) -> tuple[int, str]:

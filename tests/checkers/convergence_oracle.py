@@ -320,7 +320,230 @@ def _judge_convergence(rows: Sequence[Row]) -> bool | None:
     return None if unknown else True
 
 
+def _or_set_rows(source: random.Random, *, tags: bool) -> list[Row]:
+    elements = source.choice((1, 1, 2))
+
+    def ask(source: random.Random, f: str) -> tuple[Any, Any]:
+        element = source.randrange(elements)
+        return (None, []) if f == "read" else (element, element)
+
+    weights = {"add": 3, "remove": 3, "read": 3, "contains": source.choice((0, 1))}
+    rows = intervals(source, weights, ask, source.randint(2, 9))
+    if tags:
+        rows = [
+            replace(row, result=[row.argument, f"t{at}"]) if row.f == "add" else row
+            for at, row in enumerate(rows)
+        ]
+    # Somebody knows of something: what follows from that is explained, unless knowledge shrinks.
+    eager = source.choice((0.3, 0.6, 0.9))
+    known = {
+        at: {
+            other
+            for other, update in enumerate(rows)
+            if update.f in ("add", "remove")
+            and update.key == row.key
+            and update.outcome != "fail"
+            and other != at
+            and not row.before(update)
+            and (update.precedes(row) or source.random() < (eager if update.before(row) else 0.3))
+        }
+        for at, row in enumerate(rows)
+    }
+    for at, row in enumerate(rows):
+        for other, later in enumerate(rows):
+            if row.precedes(later) and source.random() < 0.9:
+                known[other] |= {
+                    one
+                    for one in known[at]
+                    if rows[one].key == later.key and not later.before(rows[one])
+                }
+    final = {id(row) for key in keys_of(rows) for row in final_reads(rows, key, _OR_SET_UPDATES)}
+    filled = []
+    for at, row in enumerate(rows):
+        if id(row) in final and source.random() < 0.9:
+            known[at] = {
+                other
+                for other, update in enumerate(rows)
+                if update.f in ("add", "remove")
+                and update.key == row.key
+                and (update.ok or (update.outcome == "info" and other % 2))
+            }
+        alive = {
+            rows[add].argument
+            for add in known[at]
+            if rows[add].f == "add"
+            and not any(
+                rows[remove].f == "remove"
+                and rows[remove].argument == rows[add].argument
+                and add in known[remove]
+                for remove in known[at]
+            )
+        }
+        if row.f == "remove" and tags and source.random() < 0.9:
+            seen = [
+                rows[one].result[1]
+                for one in sorted(known[at])
+                if rows[one].f == "add"
+                and rows[one].argument == row.argument
+                and source.random() < 0.8
+            ]
+            filled.append(replace(row, result=seen))
+            continue
+        if source.random() < 0.06:
+            alive ^= {source.randrange(elements)}
+        answers = {"read": sorted(alive), "contains": [row.argument, row.argument in alive]}
+        filled.append(replace(row, result=answers.get(row.f, row.result)))
+    return filled
+
+
+_OR_SET_UPDATES = ("add", "remove")
+
+
+def _judge_or_set(rows: Sequence[Row], *, tags: bool = False) -> bool | None:
+    if tags and any(_phantom_tag(rows, row) for row in rows if row.f == "remove"):
+        return False
+    if not any(row.f in ("read", "contains") and row.ok for row in rows):
+        return None
+    unread = False
+    for key in keys_of(rows):
+        mine = [row for row in rows if row.key == key]
+        final = final_reads(rows, key, _OR_SET_UPDATES)
+        updates = [row for row in mine if row.f in _OR_SET_UPDATES and row.outcome != "fail"]
+        elements = {row.argument for row in mine if row.f != "read"}
+        elements |= {one for row in mine if row.f == "read" and row.ok for one in row.result}
+        for element in sorted(elements):
+            about = [row for row in updates if row.argument == element]
+            sights = [
+                (row, element in row.result if row.f == "read" else row.result[1])
+                for row in mine
+                if row.ok and (row.f == "read" or (row.f == "contains" and row.argument == element))
+            ]
+            if not _explained(about, sights, final, settled(rows, key, _OR_SET_UPDATES), tags):
+                return False
+            asked = any(row.f == "read" or row.argument == element for row in final)
+            unread |= bool(about) and not asked
+    return None if unread else True
+
+
+def _phantom_tag(rows: Sequence[Row], remove: Row) -> bool:
+    """Whether a removal took away what nobody can have added by then."""
+    if not (remove.ok and isinstance(remove.result, list)):
+        return False
+    adds = [
+        row
+        for row in rows
+        if row.f == "add"
+        and (row.key, row.argument, row.outcome == "fail") == (remove.key, remove.argument, False)
+    ]
+    if any(row.ok and row.result[1] in remove.result and remove.before(row) for row in adds):
+        return True
+    strange = set(remove.result) - {row.result[1] for row in adds if row.ok}
+    return bool(strange) and not any(not row.ok for row in adds)
+
+
+def _explained(
+    updates: list[Row],
+    sights: list[tuple[Row, bool]],
+    final: list[Row],
+    settled: bool,
+    tags: bool,
+) -> bool:
+    """Whether there is a relation of who has observed which update, tried one by one."""
+    doubtful = [row for row in updates if not row.ok]
+    return any(
+        _observable(
+            [row for row in updates if row.ok or any(row is one for one in effective)],
+            sights,
+            final,
+            settled,
+            tags,
+        )
+        for effective in subsets(doubtful)
+    )
+
+
+def _observable(
+    updates: list[Row],
+    sights: list[tuple[Row, bool]],
+    final: list[Row],
+    settled: bool,
+    tags: bool,
+) -> bool:
+    removes = [row for row in updates if row.f == "remove"]
+    adds = [row for row in updates if row.f == "add"]
+
+    def choices(observer: Row, among: list[Row]) -> list[frozenset[int]]:
+        last = any(observer is one for one in final)
+        must = {
+            id(one)
+            for one in among
+            if (one.ok and (one.precedes(observer) or last)) or (last and settled)
+        }
+        may = [one for one in among if one is not observer and not observer.before(one)]
+        return [
+            frozenset(map(id, some)) | must
+            for some in subsets([one for one in may if id(one) not in must])
+            if must <= {id(one) for one in may}
+        ]
+
+    def taken(remove: Row, knows: frozenset[int]) -> list[frozenset[int]]:
+        if not (tags and remove.ok and isinstance(remove.result, list)):
+            return [knows]
+        named = {id(add) for add in adds if add.ok and add.result[1] in remove.result}
+        strange = set(remove.result) - {add.result[1] for add in adds if add.ok}
+        nameless = [add for add in adds if not add.ok and strange and id(add) in knows]
+        if not named <= knows:
+            return []
+        return [frozenset(named | set(map(id, some))) for some in subsets(nameless)]
+
+    def grows(done: list[tuple[Row, frozenset[int]]], row: Row, knows: frozenset[int]) -> bool:
+        return all(
+            not other.precedes(row) or known & comparable(row) <= knows for other, known in done
+        ) and all(
+            not row.precedes(other) or knows & comparable(other) <= known for other, known in done
+        )
+
+    def comparable(row: Row) -> set[int]:
+        return {id(one) for one in adds} | (set() if row.f == "remove" else set(map(id, removes)))
+
+    def see(place: int, done: list[tuple[Row, frozenset[int]]], observed: dict[int, Any]) -> bool:
+        if place == len(sights):
+            return True
+        row, present = sights[place]
+        for knows in choices(row, [*adds, *removes]):
+            alive = any(
+                id(add) in knows
+                and not any(id(one) in knows and id(add) in observed[id(one)] for one in removes)
+                for add in adds
+            )
+            fits = alive == present and grows(done, row, knows)
+            if fits and see(place + 1, [*done, (row, knows)], observed):
+                return True
+        return False
+
+    for chosen in product(*(choices(remove, adds) for remove in removes)):
+        done = list(zip(removes, chosen, strict=True))
+        if not all(grows(done, row, knows) for row, knows in done):
+            continue
+        for takes in product(*(taken(row, knows) for row, knows in done)):
+            if see(0, done, {id(row): one for row, one in zip(removes, takes, strict=True)}):
+                return True
+    return False
+
+
 TYPES: Mapping[str, Type] = {
+    "or-set": Type(
+        checker="or-set",
+        make=lambda source: _or_set_rows(source, tags=False),
+        judge=_judge_or_set,
+        options={},
+    ),
+    "or-set-tags": Type(
+        checker="or-set",
+        make=lambda source: _or_set_rows(source, tags=True),
+        judge=lambda rows: _judge_or_set(rows, tags=True),
+        options={"tags": True},
+    ),
     "set-full": Type(
         checker="set-full",
         make=_set_rows,
@@ -415,9 +638,9 @@ def main() -> int:
             counts: Counter[str] = Counter()
             for chunk, wrong in pool.imap_unordered(_chunk, tasks):
                 counts += chunk
-                failures += len(wrong)
                 for problem in wrong[:3] if failures < 20 else ():
                     print(problem)
+                failures += len(wrong)
             print(f"{kind}: {given.histories:,} histories, {dict(sorted(counts.items()))}")
     print("all agree" if not failures else f"{failures:,} disagreements")
     return 1 if failures else 0
