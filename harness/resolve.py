@@ -212,9 +212,10 @@ def _read_options(
 
 
 def _options_of_checkers(parts: _Parts) -> list[Option]:
-    """What the checkers declare, but for what the workload declares too: it means the same, and
-    the workload knows the default."""
-    known = {option.name for option in (parts.workload.options if parts.workload else ())}
+    """What the checkers declare, but for what the workload or the cluster declares too: it means
+    the same, and they know the default."""
+    others = [part for part in (parts.cluster, parts.workload) if part is not None]
+    known = {option.name for part in others for option in part.options}
     options = {option.name: option for checker in parts.checkers for option in checker.options}
     if any(len(checker.judges) > 1 for checker in parts.checkers):
         options[CONSISTENCY_MODEL] = Option(
