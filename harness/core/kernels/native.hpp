@@ -8,5 +8,6 @@
 
 // The functions of each subject, ended by a row of null pointers.
 extern PyMethodDef search_methods[];
+extern PyMethodDef sessions_methods[];
 extern PyMethodDef tokens_methods[];
 extern PyMethodDef transactions_methods[];
