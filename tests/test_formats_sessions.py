@@ -136,6 +136,53 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, format: str, line:
     assert outcome(path, format, "native") == outcome(path, format, "twin")
 
 
+DBCOP = """[
+  [{"events": [{"Write": {"variable": 0, "version": 1}}, ["r", 1, null]], "committed": true},
+   {"events": [["w", 0, 2], {"Read": {"variable": 5, "version": 5}}], "committed": false},
+   {"events": [], "committed": true}],
+  [],
+  [{"events": [{"Read": {"variable": 0, "version": 1}}, ["r", 7, 0]], "committed": true}]
+]"""
+
+
+def test_dbcop_says_events(tmp_path: Path) -> None:
+    """With and without what its command puts around it, in the long form and the short."""
+    for text in (DBCOP, f'{{"params": {{"id": 0}}, "info": "", "data": {DBCOP}}}'):
+        found = read(tmp_path, text)
+        assert said(found) == [
+            (0, "ok", [["w", 0, 1], ["r", 1, None]]),
+            (0, "fail", [["w", 0, 2]]),
+            (2, "ok", [["r", 0, 1], ["r", 7, None]]),
+        ]
+        assert not found.realtime
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ('["r", 1, null]', '["r", 1, -1]', 'session 0, transaction 0, event 1: ["r",1,-1]'),
+        ('["w", 0, 2]', '["w", 0, null]', "session 0, transaction 1, event 0"),
+        ('["w", 0, 2]', '["w", true, 2]', "session 0, transaction 1, event 0"),
+        ('"version": 5', '"version": 5, "more": 1', "session 0, transaction 1, event 1"),
+        ('{"Read": {"variable": 0', '{"Reed": {"variable": 0', "session 2, transaction 0, event 0"),
+        ('"committed": true', '"committed": 1', "Expected `bool`, got `int`"),
+        (" [],", " 5,", "Expected `array`, got `int`"),
+        ("null]", "nil]", ":2:71: "),
+        ("]\n]", "]", ":6:90: "),
+    ],
+)
+def test_what_is_wrong_in_dbcop_is_said_with_its_place(
+    tmp_path: Path, old: str, new: str, where: str
+) -> None:
+    """By line and column where it is no JSON, else by session, transaction and event."""
+    assert old in DBCOP
+    path = tmp_path / "history"
+    path.write_text(DBCOP.replace(old, new, 1))
+    with pytest.raises(BadInput) as refused:
+        formats.read(path, format="dbcop-json")
+    assert where in str(refused.value)
+
+
 def test_a_file_without_lines_has_no_transactions(tmp_path: Path) -> None:
     for format in ("plume-text", "awdit-test"):
         assert len(read(tmp_path, "\n \n", format)) == 0
@@ -155,7 +202,7 @@ def test_what_is_written_reads_the_same(
     tmp_path_factory: pytest.TempPathFactory, sessions: list[Any]
 ) -> None:
     """Values and outcomes of each process; of what failed, the writes."""
-    for format in ("plume-text", "awdit-test"):
+    for format in ("plume-text", "awdit-test", "dbcop-json"):
         folder = tmp_path_factory.mktemp("sessions")
         lines = [
             f"{'w' if write else 'r'}({key},{value},{session},{-1 if failed else number})\n"
@@ -212,11 +259,15 @@ def history(*transactions: tuple[Any, str], f: str = "txn", realtime: bool = Tru
         ([(5, "ok")], "no list of micro-operations"),
     ],
 )
-@pytest.mark.parametrize("format", ["plume-text", "awdit-test"])
+@pytest.mark.parametrize("format", ["plume-text", "awdit-test", "dbcop-json"])
 def test_what_cannot_be_said_is_refused(
     tmp_path: Path, transactions: list[Any], reason: str, format: str
 ) -> None:
     """By the index of the invocation; and nothing is written."""
+    if format == "dbcop-json" and "transaction 2" in reason:
+        formats.write(history(*transactions), tmp_path / "out", format)  # it has a null
+        assert said(formats.read(tmp_path / "out"))[1][2] == [["r", 1, None]]
+        return
     with pytest.raises(BadInput, match=reason):
         formats.write(history(*transactions), tmp_path / "out", format)
     assert not (tmp_path / "out").exists()

@@ -231,7 +231,7 @@ def test_what_is_written_reads_the_same_in_every_way(
     assert found["native"] == ("read", fuzz_tokens.fingerprint(history), ())
 
 
-SESSIONS = {"plume-text", "awdit-test"}
+SESSIONS = {"plume-text", "awdit-test", "dbcop-json"}
 """These say transactions; see tests/test_formats_sessions.py."""
 
 EXPRESSIBLE: dict[str, st.SearchStrategy[History]] = {

@@ -12,7 +12,7 @@ import msgspec
 
 from harness.core.errors import BadInput, Problem
 from harness.core.history import History
-from harness.formats import awdit, plume
+from harness.formats import awdit, dbcop, plume
 from harness.formats.columns import Unusual
 from harness.formats.etcd_log import MARK, read_etcd_log, write_etcd_log
 from harness.formats.jepsen import load_jepsen, read_jepsen, write_jepsen
@@ -74,6 +74,13 @@ FORMATS: Mapping[str, Format] = {
         write=write_jepsen,
         looks_like=lambda head: ":process" in head or _BARE.search(head) is not None,
         load=load_jepsen,
+    ),
+    "dbcop-json": Format(
+        summary="reads and writes of sessions, as the JSON of dbcop",
+        read=dbcop.read_dbcop,
+        write=dbcop.write_dbcop,
+        looks_like=lambda head: dbcop.HEAD.match(head) is not None,
+        realtime=False,
     ),
     "plume-text": Format(
         summary="reads and writes of sessions, from Plume, PolySI or dbcop",

@@ -1,7 +1,7 @@
 """Histories of sessions: which transactions each did, one after another, and no time.
 
-They say reads and writes of registers, key and value being whole numbers, and their texts have no
-nil: the initial value of every key is 0. So a read of 0 from a key to which no transaction (but
+They say reads and writes of registers, key and value being whole numbers, and most have no nil:
+the initial value of every key is 0. So a read of 0 from a key to which no transaction (but
 aborted ones) wrote 0 reads ``null`` here. A session is a process, a transaction an invocation that
 asks for its reads and the completion that says them. The order of the events means something within
 a process only: ``History.realtime`` is false.
@@ -28,13 +28,24 @@ from harness.core.operation import Type
 from harness.formats.columns import Unusual
 from harness.formats.packed import BROKEN, open_packed
 
-__all__ = ["ABORTED", "NUMBER_MAX", "Accesses", "accesses_of", "load_accesses", "session_history"]
+__all__ = [
+    "ABORTED",
+    "INITIAL",
+    "NUMBER_MAX",
+    "Accesses",
+    "accesses_of",
+    "load_accesses",
+    "session_history",
+]
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 ABORTED = -1
 """The transaction of what was aborted: each write is one by itself."""
+
+INITIAL = -1
+"""The value of a read of the initial value, in a text that can say it."""
 
 NUMBER_MAX = (1 << 63) - 1
 _NEEDED = "transactions that read and write whole numbers from 0, and are ok or failed"
@@ -151,7 +162,10 @@ def _initial(accesses: Accesses) -> Bools:
     zero = accesses.value == 0
     written = np.unique(accesses.key[zero & accesses.write & (accesses.transaction != ABORTED)])
     initial: Bools = zero & ~accesses.write
-    return initial & ~np.isin(accesses.key, written) if len(written) else initial
+    if len(written):
+        initial &= ~np.isin(accesses.key, written)
+    initial |= accesses.value == INITIAL
+    return initial
 
 
 def _values(accesses: Accesses, initial: Bools, first: Ints) -> tuple[Ints, Any]:
@@ -187,9 +201,10 @@ def _values_one_by_one(accesses: Accesses, initial: Bools, first: Ints) -> tuple
 # --- writing --------------------------------------------------------------------------------
 
 
-def accesses_of(history: History) -> Accesses:
-    """The reads and writes of ``history``, its transactions numbered from 0 in order of invocation.
-    Raises :class:`BadInput` for what no such text can say."""
+def accesses_of(history: History, *, unread: int = 0) -> Accesses:
+    """The reads and writes of ``history``, its transactions numbered from 0 in order of invocation;
+    ``unread`` (0 or :data:`INITIAL`) is the value of a read of ``null``. Raises :class:`BadInput`
+    for what no such text can say."""
     if len(history.nemesis_events()):
         raise BadInput([Problem("events of a nemesis", _NEEDED, _REMEDY)])
     try:
@@ -208,22 +223,25 @@ def accesses_of(history: History) -> Accesses:
         )
     )
     write = transactions.kind == Kind.WRITE
-    unread = ~write & (transactions.value == 0)
+    null = ~write & (transactions.value == 0)
     aborted = transactions.outcome[owner] == Type.FAIL
     accesses = Accesses(
         write=write,
         key=key,
-        value=np.where(unread, 0, value),
+        value=np.where(null, unread, value),
         session=transactions.process[owner],
         transaction=np.where(aborted, ABORTED, owner),
     )
-    misread = ~write & (_initial(accesses) != unread)
-    if problems := list(_obstacles(transactions, accesses, misread)):
+    odd = (value < 0) & ~null
+    misread = ~write & ~odd & (_initial(accesses) != null)
+    if problems := list(_obstacles(transactions, accesses.key < 0, odd, misread)):
         raise BadInput(problems)
     return accesses
 
 
-def _obstacles(transactions: Transactions, accesses: Accesses, misread: Bools) -> Iterator[Problem]:
+def _obstacles(
+    transactions: Transactions, odd_key: Bools, odd_value: Bools, misread: Bools
+) -> Iterator[Problem]:
     history, owner = transactions.history, transactions.transaction
     operations = history.operations
     whole = np.arange(len(transactions))
@@ -234,8 +252,8 @@ def _obstacles(transactions: Transactions, accesses: Accesses, misread: Bools) -
         (whole[transactions.outcome == Type.INFO], "whether it happened is not known"),
         (whole[empty], "it reads and writes nothing"),
         (owner[transactions.kind == Kind.APPEND], "it appends"),
-        (owner[accesses.key < 0], "it has a key that is no whole number from 0"),
-        (owner[accesses.value < 0], "it has a value that is no whole number from 0"),
+        (owner[odd_key], "it has a key that is no whole number from 0"),
+        (owner[odd_value], "it has a value that is no whole number from 0"),
         (owner[misread], "0 stands for the initial value, unless a transaction wrote it"),
     ):
         if len(places):
