@@ -10,6 +10,7 @@
 extern PyMethodDef causal_methods[];
 extern PyMethodDef graph_methods[];
 extern PyMethodDef search_methods[];
+extern PyMethodDef sessions_methods[];
 extern PyMethodDef tokens_methods[];
 extern PyMethodDef transactions_methods[];
 extern PyMethodDef versions_methods[];
