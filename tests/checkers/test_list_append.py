@@ -21,6 +21,7 @@ from harness.core.operation import Event
 from harness.core.verdict import Validity, Verdict
 from tests.checkers.list_append_cases import store, txns
 from tests.checkers.list_append_oracle import JUDGES, Txn, build, disagreements, tiny, verdict
+from tests.checkers.list_append_orders import LEVELS
 
 Lines = tuple[str, ...]
 
@@ -172,6 +173,21 @@ def test_tiny_histories_are_judged_as_by_trying_everything() -> None:
     rare = {"G0", "G0-realtime", "G2-item-process", "G2-item-realtime"}
     rare |= {name for name in NAMES if name.startswith("G-nonadjacent")}
     assert all(tally[f"anomaly {name}"] for name in {*FINDINGS, *NAMES} - rare), tally
+
+
+def test_tiny_histories_are_judged_as_by_all_orders_of_versions() -> None:
+    """The same of the levels that are defined by graphs: read uncommitted, read committed and
+    parallel snapshot isolation, and with the order of processes and real time."""
+    tally: Counter[str] = Counter()
+    for seed in range(700):
+        source = random.Random(seed)
+        history, realtime = tiny(source), source.random() < 0.85
+        if verdict(history).reason != "ambiguous":
+            wrong = disagreements(history, tally, realtime=realtime, judges=LEVELS)
+            assert not wrong, f"seed {seed}: {wrong} (python -m tests.checkers.list_append_oracle)"
+    for model in LEVELS:
+        assert tally[f"{model}: holds"] > 300
+        assert tally[f"{model}: ruled out"] > 15
 
 
 def witness(history: list[Txn], operations: Iterable[int]) -> list[Txn] | None:
