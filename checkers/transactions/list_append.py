@@ -26,10 +26,19 @@ from checkers.spectrum import judge
 from checkers.transactions.chains import Chains
 from checkers.transactions.columns import Transactions, Unsupported, ingest
 from checkers.transactions.cycles import find_cycles
-from checkers.transactions.list_append_findings import find, strays
-from checkers.transactions.list_append_inference import Inference, committed, infer
+from checkers.transactions.list_append_findings import CASES_MAX, find, strays
+from checkers.transactions.list_append_inference import (
+    Inference,
+    committed,
+    fractured,
+    infer,
+)
 from checkers.transactions.list_append_proof import prove
-from checkers.transactions.list_append_words import cycle_in_words, findings_in_words
+from checkers.transactions.list_append_words import (
+    cycle_in_words,
+    findings_in_words,
+    fractured_in_words,
+)
 from checkers.transactions.versions import Versions
 from harness.core.contracts import CheckContext
 from harness.core.history import History
@@ -136,6 +145,8 @@ class ListAppend:
         known.anomalies.extend(
             cycle_in_words(versions, inference.dependencies, cycle) for cycle in report.cycles
         )
+        if "G-single" in report.counts:
+            _add_fractured(known, versions, inference)
         known.incomplete, known.reason = _incomplete(versions, inference)
         if known.incomplete or known.vacuous:
             return
@@ -156,6 +167,16 @@ class ListAppend:
             reason=reason,
             sentence=sentence,
             details=details or {},
+        )
+
+
+def _add_fractured(known: _Known, versions: Versions, inference: Inference) -> None:
+    seen, missed = fractured(inference.dependencies)
+    if len(seen):
+        known.counts["fractured-read"] = len(seen)
+        known.anomalies.extend(
+            fractured_in_words(versions, inference.dependencies, *edges)
+            for edges in zip(seen[:CASES_MAX].tolist(), missed[:CASES_MAX].tolist(), strict=True)
         )
 
 

@@ -36,7 +36,7 @@ from checkers.transactions.versions import Versions
 from harness.core.history import stable_order
 from harness.core.operation import Type
 
-__all__ = ["Inference", "committed", "infer", "orders", "rows_of"]
+__all__ = ["Inference", "committed", "fractured", "infer", "orders", "rows_of"]
 
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int32]
@@ -157,6 +157,23 @@ def infer(chains: Chains, stray: Stray) -> Inference:
         complete=complete and not len(versions.appends.ambiguous),
         unseen=unseen,
     )
+
+
+def fractured(dependencies: Dependencies) -> tuple[Ints, Ints]:
+    """Fractured reads: the edges by which a transaction saw another one (wr), and by which it
+    missed another append of the same (rw), one pair for each two transactions. O(e log e)."""
+    seen = np.flatnonzero(dependencies.kind == Edge.WR)
+    missed = np.flatnonzero(dependencies.kind == Edge.RW)
+    writers = np.concatenate([dependencies.source[seen], dependencies.target[missed]])
+    readers = np.concatenate([dependencies.target[seen], dependencies.source[missed]])
+    pair = writers.astype(np.int64) * dependencies.vertices + readers
+    edges = np.concatenate([seen, missed])
+    # Equal pairs side by side, those of wr first: one is where the kind changes within a pair.
+    order = np.argsort(pair, kind="stable")
+    pair, edges = pair[order], edges[order]
+    kind = dependencies.kind[edges]
+    where = np.flatnonzero((np.diff(pair) == 0) & (kind[1:] != kind[:-1]))
+    return edges[where], edges[where + 1]
 
 
 def orders(

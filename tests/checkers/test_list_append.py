@@ -289,6 +289,21 @@ def test_names_and_times_leave_the_verdict() -> None:
         assert answers(verdict([*history, *beside])) == expected, seed
 
 
+def test_a_fractured_read_is_told_apart_from_other_read_skew() -> None:
+    """Of G-single, those in which a transaction saw one append of another and missed another one:
+    no atomic read. A longer way around is none."""
+    found = check(GOLDEN["G-single"][0], "read-atomic")
+    assert found.details["anomaly_counts"] == {"G-single": 1, "fractured-read": 1}
+    assert found.validity is Validity.INVALID
+    assert found.anomalies[0].name == "fractured-read"
+    assert found.anomalies[0].sentence == (
+        "Fractured read: T2 read [1] from x, of which T1 appended 1; T1 appended 1 to y, which T2 "
+        "did not see when it read []. So T1 must come before itself."
+    )
+    around = ("0 0-9 | append x 1", "1 0-9 | append y 1, r x 1", "2 0-9 | r x, r y 1")
+    assert check(around).details["anomaly_counts"] == {"G-single": 1}
+
+
 def test_without_real_time_nothing_is_said_of_it() -> None:
     """Where the order of events across processes means nothing, neither proof nor anomaly uses it,
     and strong session serializable is what is asked about."""
@@ -371,7 +386,7 @@ def test_samples_are_bounded_and_counts_are_not() -> None:
 def test_an_indeterminate_append_counts_once_it_is_seen() -> None:
     """All appends of a transaction happened if one was seen; else none need have."""
     torn = ("0 0-9? | append x 1, append y 1", "1 20-30 | r x 1, r y")
-    assert check(torn).details["anomaly_counts"] == {"G-single": 1}
+    assert check(torn).details["anomaly_counts"] == {"G-single": 1, "fractured-read": 1}
     assert check((torn[0], "1 20-30 | r x, r y")).validity is Validity.VALID
 
 
