@@ -27,12 +27,8 @@ from checkers.transactions.chains import Chains
 from checkers.transactions.columns import Transactions, Unsupported, ingest
 from checkers.transactions.cycles import find_cycles
 from checkers.transactions.list_append_findings import CASES_MAX, find, strays
-from checkers.transactions.list_append_inference import (
-    Inference,
-    committed,
-    fractured,
-    infer,
-)
+from checkers.transactions.list_append_graph import fractured
+from checkers.transactions.list_append_inference import Inference, committed, infer
 from checkers.transactions.list_append_proof import prove
 from checkers.transactions.list_append_words import (
     cycle_in_words,

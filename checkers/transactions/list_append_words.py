@@ -15,7 +15,7 @@ from checkers.transactions.cycles import Cycle
 from checkers.transactions.dependencies import Dependencies, Edge
 from checkers.transactions.explain import cycle_anomaly, labels, show
 from checkers.transactions.list_append_findings import Finding
-from checkers.transactions.list_append_inference import rows_of
+from checkers.transactions.list_append_graph import rows_of
 from checkers.transactions.versions import Versions
 from harness.core.verdict import Anomaly
 
