@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from checkers import lattice
+from checkers.linearizable.budget import Limits, usual_memory_bytes
 from checkers.spectrum import judge
 from checkers.transactions.chains import Chains
 from checkers.transactions.columns import Transactions, Unsupported, ingest
@@ -59,14 +60,14 @@ class _Known:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-class _OutOfTime(Exception):
-    """The time limit was reached before the stage that the text names."""
+class _Stopped(Exception):
+    """A limit was reached before the stage that the text names."""
 
 
 class ListAppend:
     """Which isolation levels does a history of appends to lists and reads of lists satisfy?
 
-    ``clock`` measures the time limit, which is looked at between the stages.
+    ``clock`` measures the time limit. It and the memory are looked at between the stages.
     """
 
     name: ClassVar[str] = "list-append"
@@ -83,16 +84,23 @@ class ListAppend:
         it allows. Unknown with ``timeout``, ``memory``, ``vacuous``, ``unsupported``,
         ``ambiguous``, ``incomplete`` or ``crash``."""
         known = _Known()
+        limits = Limits(
+            deadline_s=self._clock() + context.time_limit_s,
+            clock=self._clock,
+            memory_bytes=context.memory_limit_bytes or usual_memory_bytes(),
+        )
         asked = context.consistency_model or (
             "strict-serializable" if history.realtime else "strong-session-serializable"
         )
         try:
             asked = lattice.canonical(asked)
-            self._look(history, known, asked, self._clock() + context.time_limit_s)
+            self._look(history, known, asked, limits)
         except Unsupported as refusal:
             return self._unknown("unsupported", f"Nothing was checked: {refusal}.")
-        except _OutOfTime as stage:
-            known.incomplete, known.reason = f"the time limit was reached before {stage}", "timeout"
+        except _Stopped as stage:
+            which = "memory" if limits.hit == "memory" else "time"
+            known.incomplete = f"the limit of {which} was reached before {stage}"
+            known.reason = limits.hit or "timeout"
         except MemoryError:
             known.incomplete, known.reason = "the memory did not suffice", "memory"
         except Exception as error:  # a checker that crashes must never look like a pass
@@ -114,10 +122,10 @@ class ListAppend:
             details=known.details,
         )
 
-    def _look(self, history: History, known: _Known, asked: str, deadline: float) -> None:
+    def _look(self, history: History, known: _Known, asked: str, limits: Limits) -> None:
         def before(stage: str) -> None:
-            if self._clock() >= deadline:
-                raise _OutOfTime(stage)
+            if limits.reached():
+                raise _Stopped(stage)
 
         transactions = ingest(history)
         before("the lists were compared")

@@ -463,7 +463,15 @@ def test_the_time_limit_ends_it_between_stages(stages: int) -> None:
             assert found.validity is Validity.INVALID, (name, found)
         else:
             assert (found.validity, found.reason) == (Validity.UNKNOWN, "timeout"), (name, found)
-            assert "time limit" in found.sentence
+            assert "the limit of time was reached" in found.sentence
+
+
+def test_the_memory_limit_ends_it() -> None:
+    """A process that already holds more than it may looks no further."""
+    found = ListAppend().check(
+        build(txns(*GOLDEN["G1a"][0])), CheckContext(memory_limit_bytes=1 << 20)
+    )
+    assert (found.validity, found.reason) == (Validity.UNKNOWN, "memory")
 
 
 def test_many_readers_that_miss_many_appends(monkeypatch: pytest.MonkeyPatch) -> None:
