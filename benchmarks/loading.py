@@ -6,6 +6,10 @@ prints one row for each kind of file, for the compiled tokenizer and for the twi
 median of three loads, each in a process of its own, without the start of Python, and the peak of
 memory of that process. The files are made before, and hold two events an operation: half writes of
 unique values, half reads, by twenty clients.
+
+Then as much for transactions of 3 to 10 micro-operations: half appends to lists or writes of unique
+values, half reads, lists having 10 to 25 elements. *Ingest* is what the checkers of transactions do
+first, and comes after the loading. The twins get a tenth of these.
 """
 
 from __future__ import annotations
@@ -23,17 +27,22 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import zstandard
 
 SEED = 7
 REPEATS = 3
 CLIENTS = 20
+LOAD = {False: "--load", True: "--load-and-ingest"}
 KEYS = 100
 
-Cells = tuple[int, int, int, str, str, int, int | None]
-"""Index, time, process, type, function, key and value."""
+Cells = tuple[int, int, int, str, str, int, Any]
+"""Index, time, process, type, function, key and value; of a transaction, a list is the value."""
+
+
+Micro = Callable[[int, bool], Any]
+"""What a transaction writes to a key, or reads from it if the second argument is true."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +51,7 @@ class Kind:
 
     name: str
     line: Callable[[Cells], str]
+    transactions: Callable[[random.Random], Micro] | None = None
     open: Callable[[Path], IO[bytes]] = lambda path: path.open("wb")
 
 
@@ -88,6 +98,60 @@ def _kv(cells: Cells) -> str:
     return f'{{:process {process}, :type :{kind}, :f :{name}, :key "{key}", :value {shown}}}\n'
 
 
+def _json_transaction(cells: Cells) -> str:
+    index, time_ns, process, kind, f, _, value = cells
+    return (
+        f'{{"index":{index},"time":{time_ns},"process":{process},"type":"{kind}",'
+        f'"f":"{f}","value":{json.dumps(value, separators=(",", ":"))}}}\n'
+    )
+
+
+def _edn_transaction(cells: Cells) -> str:
+    return _edn(cells, _edn_value(cells[6]))
+
+
+def _edn_value(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{' '.join(map(_edn_value, value))}]"
+    return "nil" if value is None else f":{value}" if isinstance(value, str) else str(value)
+
+
+def _plume(cells: Cells) -> str:
+    index, _, process, kind, _, _, value = cells
+    if kind == "invoke":
+        return ""
+    return "".join(f"{f}({k},{0 if v is None else v},{process},{index})\n" for f, k, v in value)
+
+
+def _lists(source: random.Random) -> Micro:
+    """Appends of 1, 2, ...; reads of the last 10 to 25 elements that there are: a list would grow
+    longer, but with it the file, and what is measured is how long so many elements take."""
+    counts = [25] * KEYS
+
+    def micro(key: int, read: bool) -> Any:
+        if read:
+            return [*range(counts[key] - source.randrange(9, 25), counts[key] + 1)]
+        counts[key] += 1
+        return counts[key]
+
+    return micro
+
+
+def _registers(_: random.Random) -> Micro:
+    """Writes of 1, 2, ...; reads of what was written last."""
+    held: list[int | None] = [None] * KEYS
+    count = 0
+
+    def micro(key: int, read: bool) -> Any:
+        nonlocal count
+        if not read:
+            count += 1
+            held[key] = count
+        return held[key]
+
+    return micro
+
+
 def _gzip(path: Path) -> IO[bytes]:
     return gzip.GzipFile(path, "wb", 1)  # type: ignore[return-value]  # is written to like any
 
@@ -105,6 +169,10 @@ KINDS = (
     Kind(name="Jepsen EDN, tuples without tags", line=_untagged),
     Kind(name="Jepsen EDN, transactions", line=_transaction),
     Kind(name="Porcupine EDN", line=_kv),
+    Kind(name="history.jsonl, list-append", line=_json_transaction, transactions=_lists),
+    Kind(name="Jepsen EDN, list-append", line=_edn_transaction, transactions=_lists),
+    Kind(name="history.jsonl, rw-register", line=_json_transaction, transactions=_registers),
+    Kind(name="Plume text, rw-register", line=_plume, transactions=_registers),
 )
 
 
@@ -133,57 +201,105 @@ def events(operations: int) -> Iterator[Cells]:
         index += 1
 
 
+def transactions(operations: int, kind: Callable[[random.Random], Micro]) -> Iterator[Cells]:
+    """So many transactions, of which each takes effect when it returns."""
+    source = random.Random(SEED)
+    micro = kind(source)
+    write = "append" if kind is _lists else "w"
+    opened: dict[int, list[tuple[str, int]]] = {}
+    begun = done = index = time_ns = 0
+    while done < operations:
+        time_ns += source.randrange(1, 20_000)
+        process = source.randrange(CLIENTS)
+        if process in opened:
+            said: list[list[Any]] = [
+                [f, key, micro(key, f == "r")] for f, key in opened.pop(process)
+            ]
+            yield index, time_ns, process, "ok", "txn", 0, said
+            done += 1
+        elif begun == operations:
+            continue
+        else:
+            begun += 1
+            opened[process] = [
+                (source.choice(("r", write)), source.randrange(KEYS))
+                for _ in range(source.randrange(3, 11))
+            ]
+            # What is written would be known before; of that many bytes, it makes no difference.
+            asked = [[f, key, None if f == "r" else begun] for f, key in opened[process]]
+            yield index, time_ns, process, "invoke", "txn", 0, asked
+        index += 1
+
+
 def write(kind: Kind, operations: int, path: Path) -> None:
     """A file of that kind, and of so many operations."""
+    made = kind.transactions
+    all_cells = events(operations) if made is None else transactions(operations, made)
     with kind.open(path) as file:
-        for cells in events(operations):
+        for cells in all_cells:
             file.write(kind.line(cells).encode())
 
 
-def load(path: Path) -> None:
-    """Load ``path``, and print how many operations, seconds and megabytes it took."""
+def load(path: Path, then_ingest: bool) -> None:
+    """Load ``path``, and print how many operations, how many seconds and what CPU time that and the
+    ingestion took, and the megabytes."""
+    from checkers.transactions.columns import ingest
     from harness import formats
 
-    start = time.perf_counter()
-    count = len(formats.read(path).operations)
-    seconds = time.perf_counter() - start
+    start, cpu = time.perf_counter(), time.process_time()
+    history = formats.read(path)
+    count = len(history.operations)
+    seconds, cpu_s = time.perf_counter() - start, time.process_time() - cpu
+    cpu = time.process_time()
+    if then_ingest:
+        ingest(history)
+    ingest_cpu_s = time.process_time() - cpu
     peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps([count, seconds, peak_kb / 1024]))
+    print(json.dumps([count, seconds, cpu_s, ingest_cpu_s, peak_kb / 1024]))
 
 
-def measured(path: Path, operations: int, kernels: str) -> tuple[float, float]:
-    """Median seconds and megabytes of loading ``path``."""
+def measured(path: Path, operations: int, kernels: str, then_ingest: bool) -> list[float]:
+    """Medians of loading ``path``: seconds, CPU seconds, those of the ingestion, and megabytes."""
     environment = {**os.environ, "SPLITBRAIN_KERNELS": kernels}
-    command = [sys.executable, "-m", "benchmarks.loading", "--load", str(path)]
+    command = [sys.executable, "-m", "benchmarks.loading", LOAD[then_ingest], str(path)]
     runs = []
     for _ in range(REPEATS):
         shown = subprocess.run(command, env=environment, check=True, capture_output=True)
-        count, seconds, peak_mb = json.loads(shown.stdout)
+        count, *figures = json.loads(shown.stdout)
         assert count == operations
-        runs.append((seconds, peak_mb))
-    return statistics.median(run[0] for run in runs), statistics.median(run[1] for run in runs)
+        runs.append(figures)
+    return [statistics.median(column) for column in zip(*runs, strict=True)]
 
 
 def main() -> None:
     """Print the rows."""
-    if sys.argv[1:2] == ["--load"]:
-        load(Path(sys.argv[2]))
+    if sys.argv[1:2] in ([LOAD[False]], [LOAD[True]]):
+        load(Path(sys.argv[2]), sys.argv[1] == LOAD[True])
         return
     from harness.core.kernels import in_use
 
-    operations = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     both = ("native", "python") if in_use() == "native" else ("python",)
-    print(f"{'file':<32} {'ops':>9} {'MB':>6}  {'kernels':<7} {'seconds':>8} {'peak MB':>8}")
+    print(
+        f"{'file':<32} {'ops':>9} {'MB':>6}  {'kernels':<7} {'seconds':>8} {'CPU':>8} "
+        f"{'ingest':>8} {'peak MB':>8}"
+    )
     for kind in KINDS:
+        then_ingest = kind.transactions is not None
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "history"
-            write(kind, operations, path)
-            size_mb = path.stat().st_size / 1e6
+            written = 0
             for kernels in both:
-                seconds, peak_mb = measured(path, operations, kernels)
+                operations = wanted // 10 if then_ingest and kernels == "python" else wanted
+                if operations != written:
+                    write(kind, operations, path)
+                    written = operations
+                size_mb = path.stat().st_size / 1e6
+                seconds, cpu_s, ingest_s, peak_mb = measured(path, operations, kernels, then_ingest)
+                shown = f"{ingest_s:.2f}" if then_ingest else ""
                 print(
                     f"{kind.name:<32} {operations:>9,} {size_mb:>6.0f}  {kernels:<7} "
-                    f"{seconds:>8.2f} {peak_mb:>8.0f}",
+                    f"{seconds:>8.2f} {cpu_s:>8.2f} {shown:>8} {peak_mb:>8.0f}",
                     flush=True,
                 )
 

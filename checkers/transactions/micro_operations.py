@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 from harness.core.history import History, Interner
 from harness.core.operation import Type
 
-__all__ = ["LIST", "Kind", "MicroOperations", "Unsupported", "micro_operations", "shown"]
+__all__ = [
+    "LIST",
+    "OBJECT_FUNCTIONS",
+    "Kind",
+    "MicroOperations",
+    "Unsupported",
+    "micro_operations",
+    "shown",
+]
 
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int32]
@@ -45,7 +53,8 @@ class Kind(IntEnum):
 
 _KINDS = {"r": Kind.READ, "w": Kind.WRITE, "append": Kind.APPEND}
 _OBJECTS = _KINDS | {"read": Kind.READ, "write": Kind.WRITE}
-"""Functions of one object."""
+OBJECT_FUNCTIONS = frozenset({*_OBJECTS, "cas"})
+"""Operations that are one or two micro-operations of the object that is their key."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,7 +8,8 @@ once. It knows what is written as usual. Whatever else it meets, it leaves all t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, overload
 
 import msgspec
@@ -50,6 +51,11 @@ class Values(Sequence[Any]):
         if place in self._others:
             return self._others[place]
         return int(self._integers[place])
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._others.keys() == {0}:
+            return chain([None], self._integers[1:].tolist())
+        return (self._others.get(at, one) for at, one in enumerate(self._integers.tolist()))
 
 
 def natively(history: History) -> MicroOperations | None:

@@ -12,6 +12,7 @@ import msgspec
 
 from harness.core.errors import BadInput, Problem
 from harness.core.history import History
+from harness.formats import awdit, dbcop, plume
 from harness.formats.columns import Unusual
 from harness.formats.etcd_log import MARK, read_etcd_log, write_etcd_log
 from harness.formats.jepsen import load_jepsen, read_jepsen, write_jepsen
@@ -37,13 +38,20 @@ def _write_splitbrain(history: History) -> Iterable[str]:
 class Format:
     """``read(text, source)`` and ``write(history)`` raise :class:`BadInput`. ``looks_like`` is
     asked with the beginning of a file. ``load(path)`` is asked first, where there is one: it is
-    faster, and raises :class:`Unusual` for what it leaves to ``read``."""
+    faster, and raises :class:`Unusual` for what it leaves to ``read``. ``realtime``: whoever reads
+    the format takes the order of the events for that in which they happened."""
 
     summary: str
     read: Callable[[str, str], History]
     write: Callable[[History], Iterable[str]]
     looks_like: Callable[[str], bool]
     load: Callable[[Path], History] | None = None
+    realtime: bool = True
+
+
+def _begins_like(line: re.Pattern[str]) -> Callable[[str], bool]:
+    """Whether the first line that is not empty is such a one."""
+    return lambda head: line.fullmatch(head.strip().partition("\n")[0].strip()) is not None
 
 
 FORMATS: Mapping[str, Format] = {
@@ -66,6 +74,29 @@ FORMATS: Mapping[str, Format] = {
         write=write_jepsen,
         looks_like=lambda head: ":process" in head or _BARE.search(head) is not None,
         load=load_jepsen,
+    ),
+    "dbcop-json": Format(
+        summary="reads and writes of sessions, as the JSON of dbcop",
+        read=dbcop.read_dbcop,
+        write=dbcop.write_dbcop,
+        looks_like=lambda head: dbcop.HEAD.match(head) is not None,
+        realtime=False,
+    ),
+    "plume-text": Format(
+        summary="reads and writes of sessions, from Plume, PolySI or dbcop",
+        read=plume.read_plume,
+        write=plume.write_plume,
+        looks_like=_begins_like(plume.LINE),
+        load=plume.load_plume,
+        realtime=False,
+    ),
+    "awdit-test": Format(
+        summary="reads and writes of sessions, from the tests of AWDIT",
+        read=awdit.read_awdit,
+        write=awdit.write_awdit,
+        looks_like=_begins_like(awdit.LINE),
+        load=awdit.load_awdit,
+        realtime=False,
     ),
     "splitbrain": Format(
         summary="our own history.jsonl",
@@ -143,7 +174,19 @@ def _head(path: Path) -> str:
 def write(history: History, path: Path, format: str) -> None:
     """Write ``history`` to ``path``, which must not exist. Raises :class:`BadInput` for what the
     format cannot say; nothing is written then."""
-    lines = require_format(format).write(history)
+    chosen = require_format(format)
+    if chosen.realtime and not history.realtime:
+        orderless = ", ".join(name for name, one in FORMATS.items() if not one.realtime)
+        raise BadInput(
+            [
+                Problem(
+                    f"a history whose sessions have no order in time, and {format} implies one",
+                    f"a format without time: {orderless}",
+                    "choose one of them",
+                )
+            ]
+        )
+    lines = chosen.write(history)
     try:
         with path.open("x", encoding="utf-8") as file:
             file.writelines(lines)

@@ -20,7 +20,16 @@ from harness.core.history import History, Interner, stable_order
 from harness.core.operation import Type
 from harness.formats.edn import Tuple
 
-__all__ = ["MISSING", "Columns", "Unusual", "in_order", "jepsen_history", "numbered", "own_history"]
+__all__ = [
+    "MISSING",
+    "Columns",
+    "Unusual",
+    "in_order",
+    "invoked",
+    "jepsen_history",
+    "numbered",
+    "own_history",
+]
 
 Ints = NDArray[np.int64]
 
@@ -100,6 +109,29 @@ def jepsen_history(columns: Columns, source: str, *, independent: bool) -> Histo
             process=numbered(columns.process, columns.type),
         ),
         source,
+    )
+
+
+def invoked(columns: Columns) -> Columns:
+    """The same, but that each completion of a client has an invocation right before it, where no
+    client is ever invoked. It asks for what the completion says; the indices are the positions."""
+    client = columns.process != _NEMESIS
+    if not client.any() or (client & (columns.type == Type.INVOKE)).any():
+        return columns
+    rows = np.repeat(np.arange(len(client)), 1 + client)
+    asks = np.append(rows[1:] == rows[:-1], False)
+    kind = columns.type[rows]
+    kind[asks] = Type.INVOKE
+    places = np.cumsum(1 + client) - 1  # of the completions
+    return replace(
+        columns,
+        index=np.full(len(rows), MISSING, dtype=np.int64),
+        type=kind,
+        errors={int(places[row]): error for row, error in columns.errors.items()},
+        **{
+            name: getattr(columns, name)[rows]
+            for name in ("time", "process", "f", "key", "value", "node", "tagged")
+        },
     )
 
 

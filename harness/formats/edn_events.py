@@ -13,13 +13,15 @@ __all__ = ["INTEGER_MAX", "plain", "plain_lines", "read_maps", "row_of"]
 
 INTEGER_MAX = 1 << 62
 _DEPTH_MAX = 256
+_MICRO_OPERATIONS = ("r", "w", "append")
 
 
 def read_maps(text: str, source: str) -> list[Row]:
     """The events in ``text``, each an EDN map; ``:key`` is the key of the event.
 
     Transactions may lack ``:process`` and ``:f``, as in Elle's examples, if all do: they are those
-    of one process, called ``txn``. Raises :class:`BadInput`."""
+    of one process, called ``txn``. That is also what they are called where ``:f`` alone is missing
+    or nil. Raises :class:`BadInput`."""
     rows, troubles = [], []
     try:
         bare = None
@@ -61,6 +63,8 @@ def row_of(form: Map) -> Row | Trouble:
     """The event that ``form`` is, or what is wrong with it."""
     process: Any = form.get("process")
     kind, f = form.get("type"), form.get("f")
+    if f is None and process != NEMESIS and _is_transaction(form.get("value")):
+        f = "txn"
     if process != NEMESIS and not _natural(process):
         return Trouble(form.offset, f"process {_shown(process)}", "a whole number, or :nemesis")
     if not isinstance(kind, str) or not isinstance(f, str):
@@ -82,6 +86,14 @@ def row_of(form: Map) -> Row | Trouble:
         time=form.get("time"),
         index=form.get("index"),
         offset=form.offset,
+    )
+
+
+def _is_transaction(value: Any) -> bool:
+    """Whether it is a list of micro-operations, or nil, as invocations may have it."""
+    return value is None or (
+        isinstance(value, list)
+        and all(isinstance(one, list) and one and one[0] in _MICRO_OPERATIONS for one in value)
     )
 
 

@@ -181,7 +181,8 @@ class _Lines:
             raise Unusual
         order = tuple(form)
         if order not in self._orders:
-            if len(order) > _NAMES_MAX or len(self._orders) == _ORDERS_MAX:
+            unusual = len(order) > _NAMES_MAX or "f" not in order
+            if unusual or len(self._orders) == _ORDERS_MAX:
                 return (), row
             self._orders[order] = _pattern(order)
         return order, row

@@ -1,12 +1,15 @@
 """Jepsen's histories: one EDN map an event, in a vector or list or one after another.
 
-Values of ``independent`` become a key and a value, if they are tagged, or if every value of a
-client is a pair and the invocations of reads are too (as Jepsen prints them without tags).
+Where no client is ever invoked (the tests of Elle give completions alone), each completion is
+taken for an operation that was invoked just before it. Values of ``independent`` become a key and a
+value, if they are tagged, or if every value of a client is a pair and the invocations of reads are
+too (as Jepsen prints them without tags).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from numpy.typing import NDArray
 from harness.core.errors import BadInput, Problem
 from harness.core.history import History
 from harness.core.operation import NEMESIS, Type
-from harness.formats.columns import Unusual, jepsen_history
+from harness.formats.columns import Unusual, invoked, jepsen_history
 from harness.formats.edn import INDEPENDENT, Tuple, keyword, show
 from harness.formats.edn_events import INTEGER_MAX, plain_lines, read_maps
 from harness.formats.edn_lines import tokenize_lines
@@ -33,15 +36,29 @@ _CHUNK = 1 << 16
 def load_jepsen(path: Path) -> History:
     """The history in the file at ``path``. Raises :class:`Unusual` for what :func:`read_jepsen`
     must read, and :class:`BadInput`. O(n log n)."""
-    return jepsen_history(tokenize(path, "edn", plain_lines), str(path), independent=True)
+    columns = invoked(tokenize(path, "edn", plain_lines))
+    return jepsen_history(columns, str(path), independent=True)
 
 
 def read_jepsen(text: str, source: str) -> History:
     """The history in ``text``. Raises :class:`BadInput` naming line and column."""
     try:
-        return jepsen_history(tokenize_lines(text), source, independent=True)
+        return jepsen_history(invoked(tokenize_lines(text)), source, independent=True)
     except Unusual:
-        return assemble(_independent(read_maps(text, source)), source, text)
+        return assemble(_independent(_invoked(read_maps(text, source))), source, text)
+
+
+def _invoked(rows: Sequence[Row]) -> list[Row]:
+    """As :func:`harness.formats.columns.invoked`."""
+    clients = [row for row in rows if row.process != NEMESIS]
+    if not clients or any(row.type == "invoke" for row in clients):
+        return list(rows)
+    found = []
+    for row in rows:
+        if row.process != NEMESIS:
+            found.append(replace(row, type="invoke", error=None, index=None))
+        found.append(replace(row, index=None))
+    return found
 
 
 def _independent(rows: Sequence[Row]) -> list[Row]:
@@ -64,17 +81,7 @@ def _keyed(row: Row) -> Row:
     if isinstance(row.value, list) and row.process == NEMESIS:
         return row
     key, value = row.value
-    return Row(
-        process=row.process,
-        type=row.type,
-        f=row.f,
-        key=key,
-        value=value,
-        error=row.error,
-        time=row.time,
-        index=row.index,
-        offset=row.offset,
-    )
+    return replace(row, key=key, value=value)
 
 
 def write_jepsen(history: History) -> Iterator[str]:
@@ -99,6 +106,9 @@ def _must_be_tagged(history: History) -> NDArray[np.bool_]:
     pair would be taken for a key and a value, which get the key nil."""
     keyed = history.key > 0
     client = history.process != _NEMESIS
+    read = (history.f == history.function("read")) & (history.type == Type.INVOKE) & client
+    if not keyed.any() and not read.any():
+        return keyed
     pair = np.array([isinstance(one, list) and len(one) == 2 for one in history.values])
     asks = np.array(
         [
@@ -106,7 +116,6 @@ def _must_be_tagged(history: History) -> NDArray[np.bool_]:
             for one, is_pair in zip(history.values, pair, strict=True)
         ]
     )
-    read = (history.f == history.function("read")) & (history.type == Type.INVOKE) & client
     pairs = pair[history.value] & client
     mistaken = keyed.any() or (
         pairs[client].all() and read.any() and asks[history.value[read]].all()

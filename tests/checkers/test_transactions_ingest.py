@@ -268,6 +268,7 @@ def test_a_table_is_a_sequence() -> None:
     """Of Python's own values; its ends are those of a tuple."""
     table = Values(np.array([0, 5, 0]), {0: None, 2: "a"})
     assert list(table) == [None, 5, "a"]
+    assert list(Values(np.array([0, 5, 7]), {0: None})) == [None, 5, 7]
     assert table[-2] == 5
     assert type(table[1]) is int
     assert table[1:] == [5, "a"]

@@ -1,8 +1,9 @@
-// Columns as Python's bytes.
+// Columns from and to Python.
 #pragma once
 #include "blocks.hpp"
 #include "native.hpp"
 
+#include <cstdint>
 #include <cstring>
 #include <vector>
 
@@ -25,3 +26,40 @@ PyObject* drained(Blocks<T>& blocks) {
   });
   return bytes;
 }
+
+// The blocks themselves, which are gone then.
+inline PyObject* drained_blocks(Blocks<char>& text) {
+  PyObject* tuple = PyTuple_New(static_cast<Py_ssize_t>(text.blocks()));
+  Py_ssize_t place = 0;
+  text.drain([&tuple, &place](const char* begin, std::size_t count) {
+    if (tuple == nullptr) return;
+    PyObject* bytes = PyBytes_FromStringAndSize(begin, static_cast<Py_ssize_t>(count));
+    if (bytes == nullptr || PyTuple_SetItem(tuple, place++, bytes) < 0) Py_CLEAR(tuple);
+  });
+  return tuple;
+}
+
+// A buffer of items of one size, released at the end.
+template <typename T>
+class Buffer {
+ public:
+  explicit Buffer(PyObject* from) : held_(PyObject_GetBuffer(from, &view_, PyBUF_C_CONTIGUOUS) == 0) {}
+  ~Buffer() {
+    if (held_) PyBuffer_Release(&view_);
+  }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  explicit operator bool() const {
+    if (!held_) return false;
+    const bool fits = static_cast<std::size_t>(view_.len) % sizeof(T) == 0 &&
+                      reinterpret_cast<std::uintptr_t>(view_.buf) % alignof(T) == 0;
+    if (!fits) PyErr_SetString(PyExc_ValueError, "a buffer of another type");
+    return fits;
+  }
+  const T* data() const { return static_cast<const T*>(view_.buf); }
+  std::size_t size() const { return static_cast<std::size_t>(view_.len) / sizeof(T); }
+
+ private:
+  Py_buffer view_;
+  bool held_;
+};

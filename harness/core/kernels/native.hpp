@@ -9,6 +9,7 @@
 // The functions of each subject, ended by a row of null pointers.
 extern PyMethodDef graph_methods[];
 extern PyMethodDef search_methods[];
+extern PyMethodDef sessions_methods[];
 extern PyMethodDef tokens_methods[];
 extern PyMethodDef transactions_methods[];
 extern PyMethodDef versions_methods[];

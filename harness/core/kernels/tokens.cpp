@@ -145,18 +145,6 @@ PyObject* tokens_feed(PyObject*, PyObject* args) {
   return result;
 }
 
-// The blocks themselves, which are gone then.
-PyObject* drained_blocks(Blocks<char>& text) {
-  PyObject* tuple = PyTuple_New(static_cast<Py_ssize_t>(text.blocks()));
-  Py_ssize_t place = 0;
-  text.drain([&tuple, &place](const char* begin, std::size_t count) {
-    if (tuple == nullptr) return;
-    PyObject* bytes = PyBytes_FromStringAndSize(begin, static_cast<Py_ssize_t>(count));
-    if (bytes == nullptr || PyTuple_SetItem(tuple, place++, bytes) < 0) Py_CLEAR(tuple);
-  });
-  return tuple;
-}
-
 PyObject* table(Reader& reader, Which which) {
   Table& one = reader.tables[which];
   const std::vector<i32>& others = reader.others(which);

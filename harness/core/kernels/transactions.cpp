@@ -19,31 +19,6 @@ namespace {
 
 using namespace transactions;
 
-// A buffer of items of one size, released at the end.
-template <typename T>
-class Buffer {
- public:
-  explicit Buffer(PyObject* from) : held_(PyObject_GetBuffer(from, &view_, PyBUF_C_CONTIGUOUS) == 0) {}
-  ~Buffer() {
-    if (held_) PyBuffer_Release(&view_);
-  }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-  explicit operator bool() const {
-    if (!held_) return false;
-    const bool fits = static_cast<std::size_t>(view_.len) % sizeof(T) == 0 &&
-                      reinterpret_cast<std::uintptr_t>(view_.buf) % alignof(T) == 0;
-    if (!fits) PyErr_SetString(PyExc_ValueError, "a buffer of another type");
-    return fits;
-  }
-  const T* data() const { return static_cast<const T*>(view_.buf); }
-  std::size_t size() const { return static_cast<std::size_t>(view_.len) / sizeof(T); }
-
- private:
-  Py_buffer view_;
-  bool held_;
-};
-
 bool find_places(Span span, std::vector<i64>& begins, std::vector<i64>& ends) {
   const char* at = span.begin;
   if (at == span.end || *at++ != '[') return false;
