@@ -22,14 +22,20 @@ from typing import Any, ClassVar
 import numpy as np
 
 from checkers import lattice
+from checkers.linearizable.budget import Limits, usual_memory_bytes
 from checkers.spectrum import judge
 from checkers.transactions.chains import Chains
 from checkers.transactions.columns import Transactions, Unsupported, ingest
 from checkers.transactions.cycles import find_cycles
-from checkers.transactions.list_append_findings import find, strays
+from checkers.transactions.list_append_findings import CASES_MAX, find, strays
+from checkers.transactions.list_append_graph import fractured
 from checkers.transactions.list_append_inference import Inference, committed, infer
 from checkers.transactions.list_append_proof import prove
-from checkers.transactions.list_append_words import cycle_in_words, findings_in_words
+from checkers.transactions.list_append_words import (
+    cycle_in_words,
+    findings_in_words,
+    fractured_in_words,
+)
 from checkers.transactions.versions import Versions
 from harness.core.contracts import CheckContext
 from harness.core.history import History
@@ -54,14 +60,14 @@ class _Known:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-class _OutOfTime(Exception):
-    """The time limit was reached before the stage that the text names."""
+class _Stopped(Exception):
+    """A limit was reached before the stage that the text names."""
 
 
 class ListAppend:
     """Which isolation levels does a history of appends to lists and reads of lists satisfy?
 
-    ``clock`` measures the time limit, which is looked at between the stages.
+    ``clock`` measures the time limit. It and the memory are looked at between the stages.
     """
 
     name: ClassVar[str] = "list-append"
@@ -78,16 +84,23 @@ class ListAppend:
         it allows. Unknown with ``timeout``, ``memory``, ``vacuous``, ``unsupported``,
         ``ambiguous``, ``incomplete`` or ``crash``."""
         known = _Known()
+        limits = Limits(
+            deadline_s=self._clock() + context.time_limit_s,
+            clock=self._clock,
+            memory_bytes=context.memory_limit_bytes or usual_memory_bytes(),
+        )
         asked = context.consistency_model or (
             "strict-serializable" if history.realtime else "strong-session-serializable"
         )
         try:
             asked = lattice.canonical(asked)
-            self._look(history, known, asked, self._clock() + context.time_limit_s)
+            self._look(history, known, asked, limits)
         except Unsupported as refusal:
             return self._unknown("unsupported", f"Nothing was checked: {refusal}.")
-        except _OutOfTime as stage:
-            known.incomplete, known.reason = f"the time limit was reached before {stage}", "timeout"
+        except _Stopped as stage:
+            which = "memory" if limits.hit == "memory" else "time"
+            known.incomplete = f"the limit of {which} was reached before {stage}"
+            known.reason = limits.hit or "timeout"
         except MemoryError:
             known.incomplete, known.reason = "the memory did not suffice", "memory"
         except Exception as error:  # a checker that crashes must never look like a pass
@@ -109,10 +122,10 @@ class ListAppend:
             details=known.details,
         )
 
-    def _look(self, history: History, known: _Known, asked: str, deadline: float) -> None:
+    def _look(self, history: History, known: _Known, asked: str, limits: Limits) -> None:
         def before(stage: str) -> None:
-            if self._clock() >= deadline:
-                raise _OutOfTime(stage)
+            if limits.reached():
+                raise _Stopped(stage)
 
         transactions = ingest(history)
         before("the lists were compared")
@@ -136,6 +149,8 @@ class ListAppend:
         known.anomalies.extend(
             cycle_in_words(versions, inference.dependencies, cycle) for cycle in report.cycles
         )
+        if "G-single" in report.counts:
+            _add_fractured(known, versions, inference)
         known.incomplete, known.reason = _incomplete(versions, inference)
         if known.incomplete or known.vacuous:
             return
@@ -156,6 +171,16 @@ class ListAppend:
             reason=reason,
             sentence=sentence,
             details=details or {},
+        )
+
+
+def _add_fractured(known: _Known, versions: Versions, inference: Inference) -> None:
+    seen, missed = fractured(inference.dependencies)
+    if len(seen):
+        known.counts["fractured-read"] = len(seen)
+        known.anomalies.extend(
+            fractured_in_words(versions, inference.dependencies, *edges)
+            for edges in zip(seen[:CASES_MAX].tolist(), missed[:CASES_MAX].tolist(), strict=True)
         )
 
 

@@ -12,12 +12,6 @@ came nobody knows.
 A transaction that is ``info`` happened if a read shows one of its appends; then its other appends
 happened too. What else is ``info`` may be thought not to have happened, and failed transactions did
 not: neither is in the graph.
-
-Real time takes O(n) edges: completions between the same two invocations share an auxiliary vertex,
-these form a chain in time, and a transaction depends on the last one before its invocation.
-
-``detail`` of an edge of ww, wr or rw holds two rows of micro-operations: the one of its source in
-the low 32 bits, that of its target above.
 """
 
 from __future__ import annotations
@@ -32,16 +26,15 @@ from checkers.transactions.chains import Chains
 from checkers.transactions.columns import Kind, Transactions
 from checkers.transactions.dependencies import Dependencies, Edge
 from checkers.transactions.list_append_findings import Stray
+from checkers.transactions.list_append_graph import Edges, graph_of
 from checkers.transactions.versions import Versions
-from harness.core.history import stable_order
 from harness.core.operation import Type
 
-__all__ = ["Inference", "committed", "infer", "orders", "rows_of"]
+__all__ = ["Inference", "committed", "infer"]
 
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int32]
 Mask = NDArray[np.bool_]
-Rows = NDArray[np.integer]
 
 _PAIRS_MAX = 4_000_000
 """Edges from readers of a last version to appends that nobody saw. One for each pair is too many
@@ -57,23 +50,6 @@ class Inference:
     dependencies: Dependencies
     complete: bool
     unseen: Ints
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Edges:
-    """Edges of one kind, from micro-operation to micro-operation (``source`` and ``target``, rows)
-    and so from transaction to transaction (``before`` and ``after``; not if these are one)."""
-
-    kind: Edge
-    source: Rows
-    target: Rows
-    before: Codes
-    after: Codes
-
-
-def rows_of(detail: int) -> tuple[int, int]:
-    """The rows of the source's and of the target's micro-operation."""
-    return detail & 0xFFFFFFFF, detail >> 32
 
 
 def committed(versions: Versions, stray: Stray) -> Mask:
@@ -105,45 +81,43 @@ def infer(chains: Chains, stray: Stray) -> Inference:
     key = transactions.key[reads]
     shows = last >= key_first[key]
     followed = next_ < key_first[key + 1]
-    readers, followers, complete = _unseen_pairs(
-        transactions, reads[~followed & (next_ >= 0)], unseen
-    )
+    readers, followers, complete = _unseen_pairs(transactions, reads[~followed], unseen)
     part = transactions.transaction
     wrote = part[writer]
     tail = key_first[unseen_key[after] + 1] - 1
     last, next_ = last[shows], next_[followed]
     seeing, missing = reads[shows], reads[followed]
 
-    def edges() -> Iterator[_Edges]:
-        yield _Edges(
+    def edges() -> Iterator[Edges]:
+        yield Edges(
             kind=Edge.WW,
             source=writer[:-1][same],
             target=writer[1:][same],
             before=wrote[:-1][same],
             after=wrote[1:][same],
         )
-        yield _Edges(
+        yield Edges(
             kind=Edge.WW,
             source=writer[tail],
             target=unseen[after],
             before=wrote[tail],
             after=part[unseen[after]],
         )
-        yield _Edges(
+        yield Edges(
             kind=Edge.WR,
             source=writer[last],
             target=seeing,
             before=wrote[last],
             after=part[seeing],
         )
-        yield _Edges(
+        yield Edges(
             kind=Edge.RW,
             source=missing,
             target=writer[next_],
             before=part[missing],
             after=wrote[next_],
         )
-        yield _Edges(
+        yield Edges(
             kind=Edge.RW,
             source=readers,
             target=followers,
@@ -153,85 +127,9 @@ def infer(chains: Chains, stray: Stray) -> Inference:
 
     room = int(same.sum()) + len(tail) + len(last) + len(next_) + len(readers)
     return Inference(
-        dependencies=_graph(transactions, certain, edges(), room),
+        dependencies=graph_of(transactions, certain, edges(), room),
         complete=complete and not len(versions.appends.ambiguous),
         unseen=unseen,
-    )
-
-
-def orders(
-    transactions: Transactions, certain: Mask
-) -> tuple[int, list[tuple[Edge, Codes, Codes]]]:
-    """How many vertices there are, and the edges of processes and of real time."""
-    count = len(transactions)
-    completed = np.flatnonzero(transactions.outcome == Type.OK)
-    taking_part = np.flatnonzero(certain)
-    by_process = taking_part[stable_order(transactions.process[taking_part])]
-    source, target = by_process[:-1], by_process[1:]
-    follows = (transactions.process[source] == transactions.process[target]) & (
-        transactions.outcome[source] == Type.OK
-    )
-    edges = [(Edge.PROCESS, source[follows], target[follows])]
-    if not transactions.history.realtime:
-        return count, _narrow(edges)
-    in_time = completed[np.argsort(transactions.ret[completed], kind="stable")]
-    # How many had returned, strictly, before each transaction was invoked.
-    before = np.searchsorted(transactions.ret[in_time], transactions.call[taking_part], side="left")
-    used = np.zeros(len(in_time) + 1, dtype=bool)
-    used[before] = True
-    used[0] = False
-    # A vertex for each number of completions that was met: the completions up to it lead there.
-    number = np.cumsum(used)
-    vertices = int(number[-1])
-    own = number[:-1]  # that of the completion at each rank: the first vertex after it
-    waited = own < vertices
-    invoked = before > 0
-    edges += [
-        (Edge.REALTIME, in_time[waited], count + own[waited]),
-        (
-            Edge.REALTIME,
-            np.arange(count, count + vertices - 1),
-            np.arange(count + 1, count + vertices),
-        ),
-        (Edge.REALTIME, count + number[before[invoked]] - 1, taking_part[invoked]),
-    ]
-    return count + vertices, _narrow(edges)
-
-
-def _narrow(edges: list[tuple[Edge, Ints, Ints]]) -> list[tuple[Edge, Codes, Codes]]:
-    return [(kind, a.astype(np.int32), b.astype(np.int32)) for kind, a, b in edges]
-
-
-def _graph(
-    transactions: Transactions, certain: Mask, edges: Iterator[_Edges], room: int
-) -> Dependencies:
-    """The graph of ``edges`` (no more than ``room``) and of the orders."""
-    vertices, others = orders(transactions, certain)
-    room += sum(len(a) for _, a, _ in others)
-    source, target = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
-    kind, detail = np.empty(room, dtype=np.uint8), np.empty(room, dtype=np.int64)
-    end = 0
-    for some in edges:
-        kept = np.flatnonzero(some.before != some.after)
-        begin, end = end, end + len(kept)
-        here = slice(begin, end)
-        np.take(some.before, kept, out=source[here])
-        np.take(some.after, kept, out=target[here])
-        kind[here] = some.kind
-        detail[here] = some.target[kept]
-        detail[here] <<= 32
-        detail[here] |= some.source[kept]
-    for why, a, b in others:
-        begin, end = end, end + len(a)
-        here = slice(begin, end)
-        source[here], target[here], kind[here], detail[here] = a, b, why, 0
-    return Dependencies(
-        transactions=len(transactions),
-        vertices=vertices,
-        source=source[:end],
-        target=target[:end],
-        kind=kind[:end],
-        detail=detail[:end],
     )
 
 
@@ -239,8 +137,8 @@ def _read_versions(chains: Chains, ordinal: Codes, key_first: Codes) -> tuple[In
     """The reads, and the ordinals of the last version that each shows and of the next one.
 
     The last one may be that of another key (the read shows none), and so may the next one (there is
-    none); -1 for a next one that nobody knows. Reads that say nothing new are left out: those that
-    show as much as the row before them in their chain.
+    none). Reads that say nothing new are left out: those that show as much as the row before them
+    in their chain.
     """
     versions = chains.versions
     transactions = versions.transactions

@@ -15,11 +15,11 @@ from checkers.transactions.cycles import Cycle
 from checkers.transactions.dependencies import Dependencies, Edge
 from checkers.transactions.explain import cycle_anomaly, labels, show
 from checkers.transactions.list_append_findings import Finding
-from checkers.transactions.list_append_inference import rows_of
+from checkers.transactions.list_append_graph import rows_of
 from checkers.transactions.versions import Versions
 from harness.core.verdict import Anomaly
 
-__all__ = ["Words", "cycle_in_words", "findings_in_words"]
+__all__ = ["Words", "cycle_in_words", "findings_in_words", "fractured_in_words"]
 
 _SHOWN_MAX = 8
 
@@ -258,6 +258,20 @@ def cycle_in_words(versions: Versions, dependencies: Dependencies, cycle: Cycle)
     anomaly = cycle_anomaly(transactions, dependencies, cycle, says)
     indices = {int(transactions.index[transactions.transaction[row]]) for row in readers}
     return replace(anomaly, operations=tuple(sorted({*anomaly.operations, *indices})))
+
+
+def fractured_in_words(
+    versions: Versions, dependencies: Dependencies, seen: int, missed: int
+) -> Anomaly:
+    """The anomaly of two edges, by which a transaction saw another and missed an append of it."""
+    cycle = Cycle(
+        name="G-single",
+        edges=(seen, missed),
+        transactions=(int(dependencies.source[seen]), int(dependencies.target[seen])),
+    )
+    anomaly = cycle_in_words(versions, dependencies, cycle)
+    _, _, sentence = anomaly.sentence.partition(": ")
+    return replace(anomaly, name="fractured-read", sentence=f"Fractured read: {sentence}")
 
 
 def _reader(versions: Versions, cycle: Cycle, source: int, target: int) -> int:
