@@ -157,7 +157,8 @@ class _Replay:
         return event >> 1 if self.snapshot else event
 
     def _rank(self, event: int) -> int:
-        return self.rank[self._vertex(event)]
+        rank: int = self.rank[self._vertex(event)]
+        return rank
 
     def _starts(self, event: int) -> bool:
         return not self.snapshot or not event & 1
