@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from harness import registry
-from harness.core.contracts import CheckContext, Deployment, Request, Situation
+from harness.core.contracts import Body, CheckContext, Deployment, Request, Situation
+from harness.core.errors import ClientError
 from harness.core.generate import PENDING, Context
 from harness.core.history import History
 from harness.core.operation import Operation
@@ -79,7 +80,7 @@ def test_nemeses_always_ask_for_something(name: str) -> None:
 @pytest.mark.parametrize("cluster", INSTALLED.names("clusters"))
 @pytest.mark.parametrize("name", INSTALLED.names("workloads"))
 def test_workloads_generate_what_clusters_answer(name: str, cluster: str) -> None:
-    """The generator asks only for functions that the cluster answers, and the checkers exist."""
+    """Every operation is asked for by requests that the cluster answers, and the checkers exist."""
     workload, operations = load("workloads", name), load("clusters", cluster).operations
     options, problems = read_options(workload.options, {})
     assert not problems
@@ -94,7 +95,24 @@ def test_workloads_generate_what_clusters_answer(name: str, cluster: str) -> Non
         assert answer is not PENDING
         operation, generator = answer
         assert isinstance(operation, Operation)
-        assert operation.f in operations
+        client = Refusing()
+        with pytest.raises(ClientError):
+            asyncio.run(workload.invoke(client, operation, 1.0))
+        assert client.asked
+        assert set(client.asked) <= operations
+
+
+class Refusing:
+    """A client of a cluster that refuses everything; the types of the requests that it saw."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def call(self, body: Body, timeout_s: float) -> Body:
+        self.asked.append(body["type"])
+        raise ClientError(11, "refused")
+
+    async def close(self) -> None: ...
 
 
 @pytest.mark.parametrize("name", INSTALLED.names("substrates"))
