@@ -15,18 +15,20 @@ from checkers.transactions.components import Graph
 from checkers.transactions.polygraph import Order, Polygraph, Question
 from checkers.transactions.polygraph_edges import Edges
 
-__all__ = ["parts"]
+__all__ = ["parts", "whole_components"]
 
 Ints = NDArray[np.int64]
 
 _POSSIBLE_MAX = 20_000_000
 
 
-def parts(graph: Polygraph, question: Question, edges: Edges) -> tuple[Ints, Ints] | None:
-    """The part of each vertex (``int64[n]``), numbered so that earlier ones come first, and how
-    many vertices each has; None if there are too many possible edges to look at. O(m log m + p)
-    for ``p`` possible edges."""
-    possible = _possible(graph, question)
+def parts(
+    graph: Polygraph, question: Question, edges: Edges, pairs: Ints | None = None
+) -> Ints | None:
+    """The part of each vertex (``int64[n]``), numbered so that earlier ones come first. ``pairs``
+    are the possible edges, where they are known; None if there are too many to look at.
+    O(m log m + p) for ``p`` possible edges."""
+    possible = _possible(graph, question) if pairs is None else (pairs[:, 0], pairs[:, 1])
     if possible is None:
         return None
     n = len(graph)
@@ -38,16 +40,24 @@ def parts(graph: Polygraph, question: Question, edges: Edges) -> tuple[Ints, Int
     source = np.concatenate((ends[: len(edges.source)], possible[0], late))
     target = np.concatenate((ends[len(edges.source) :], possible[1], early))
     differ = source != target
-    whole = Graph(
-        vertices=edges.vertices - events + n,
-        transactions=n,
-        source=source[differ].astype(np.int32),
-        target=target[differ].astype(np.int32),
-        kind=np.ones(int(differ.sum()), dtype=np.uint8),
+    whole = Edges(
+        vertices=edges.vertices - events + n, source=source[differ], target=target[differ]
     )
-    # Its components are numbered from the last to the first.
-    _, rank = np.unique(-whole.components(1).component[:n], return_inverse=True)
-    return rank, np.bincount(rank)
+    _, rank = np.unique(whole_components(whole)[0][:n], return_inverse=True)
+    return np.asarray(rank, dtype=np.int64)
+
+
+def whole_components(edges: Edges) -> tuple[Ints, Ints]:
+    """The strongly connected component of each vertex, the first ones first, and their sizes."""
+    found = Graph(
+        vertices=edges.vertices,
+        transactions=edges.vertices,
+        source=edges.source.astype(np.int32),
+        target=edges.target.astype(np.int32),
+        kind=np.ones(len(edges.source), dtype=np.uint8),
+    ).components(1)
+    of = len(found.size) - 1 - found.component.astype(np.int64)
+    return of, found.size[::-1].astype(np.int64)
 
 
 def _possible(graph: Polygraph, question: Question) -> tuple[Ints, Ints] | None:

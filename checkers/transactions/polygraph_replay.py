@@ -1,4 +1,4 @@
-"""An order found by doing the transactions one after another, without ever taking one back.
+"""An order found by doing the transactions one after another.
 
 A transaction may be next when everything that certainly precedes it was done, and when nobody is
 left who must still read what it overwrites. Of those the one that returned first is taken. That
@@ -6,6 +6,10 @@ finds an order of nearly every history that has one; where it is stuck, nothing 
 
 For snapshot isolation the events of a transaction are taken one by one; from the start of one to
 its commit no other that writes one of its keys may start.
+
+The compiled kernel goes part by part (:mod:`.polygraph_parts`), and takes its last choices back
+where it is stuck in a small one; the class here, its twin, knows one part and takes nothing back.
+Both may find different orders: whoever uses one verifies it.
 """
 
 from __future__ import annotations
@@ -20,20 +24,80 @@ from checkers.transactions.polygraph import Order, Polygraph, Question
 from checkers.transactions.polygraph_edges import Edges, successors
 from checkers.transactions.rw_register_accesses import AMBIGUOUS, INITIAL
 from harness.core.history import NEVER
+from harness.core.kernels import NATIVE
 
 __all__ = ["replay"]
 
 Ints = NDArray[np.int64]
 
+_STEPS_EACH = 200
+"""Choices for each event of a part, the ones taken back included."""
 
-def replay(graph: Polygraph, question: Question, edges: Edges) -> Ints | None:
-    """The place of each event (``int64[events]``), or None if it got stuck. O(m log n).
 
-    ``edges`` must be all :func:`known_edges` (those of real time may be missing); no read may be
-    ambiguous.
+def replay(
+    graph: Polygraph,
+    question: Question,
+    edges: Edges,
+    *,
+    part: Ints | None = None,
+    native: bool = True,
+) -> tuple[Ints, Ints]:
+    """The place of each event (``int64[events]``), and the parts for which none was found: their
+    places mean nothing. O(m log n).
+
+    ``edges`` must be all :func:`known_edges`; no read may be ambiguous. ``part`` is that of each
+    vertex, numbered in their order (all are in part 0 where it is missing).
     """
     assert not (graph.read_writer == AMBIGUOUS).any(), "an ambiguous read cannot be replayed"
-    return _Replay(graph, question, edges).run()
+    if NATIVE is not None and native:
+        return _native(graph, question, edges, part)
+    if part is None or not len(part) or int(part.max()) == 0:
+        place = _Replay(graph, question, edges).run()
+        if place is not None:
+            return place, np.zeros(0, dtype=np.int64)
+        return np.zeros(question.events(len(graph)), dtype=np.int64), np.zeros(1, dtype=np.int64)
+    vertices = np.arange(len(graph))
+    place = np.empty(question.events(len(graph)), dtype=np.int64)
+    order = np.argsort(part, kind="stable")
+    place[question.start(order)] = vertices * 2
+    place[question.commit(order)] = vertices * 2 + question.snapshot
+    return place, np.flatnonzero(np.bincount(part) > 1)
+
+
+def _rank(graph: Polygraph) -> Ints:
+    """Who certainly returned first; else who was called first."""
+    rank = np.empty(len(graph), dtype=np.int64)
+    rank[np.lexsort((graph.call, graph.ret))] = np.arange(len(graph))
+    return rank
+
+
+def _native(
+    graph: Polygraph, question: Question, edges: Edges, part: Ints | None
+) -> tuple[Ints, Ints]:
+    assert NATIVE is not None
+
+    def codes(column: Ints) -> NDArray[np.int32]:
+        return np.ascontiguousarray(column, dtype=np.int32)
+
+    place, failed = NATIVE.replay(
+        edges.vertices,
+        question.snapshot,
+        int(max(graph.read_key.max(initial=-1), graph.write_key.max(initial=-1))) + 1,
+        codes(edges.source),
+        codes(edges.target),
+        codes(_rank(graph)),
+        codes(np.zeros(len(graph), dtype=np.int64) if part is None else part),
+        codes(graph.read_vertex),
+        codes(graph.read_writer),
+        codes(graph.read_key),
+        codes(graph.write_vertex),
+        codes(graph.write_key),
+        _STEPS_EACH,
+    )
+    return (
+        np.frombuffer(place, dtype=np.int32).astype(np.int64),
+        np.frombuffer(failed, dtype=np.int32).astype(np.int64),
+    )
 
 
 class _Replay:
@@ -57,10 +121,7 @@ class _Replay:
         self.pending = np.bincount(initial, minlength=keys).tolist()
         self.waiting: dict[int, list[tuple[int, int]]] = defaultdict(list)
         self.held: dict[int, int] = {}
-        # Who certainly returned first; else who was called first.
-        rank = np.empty(self.n, dtype=np.int64)
-        rank[np.lexsort((graph.call, np.minimum(graph.ret, NEVER)))] = np.arange(self.n)
-        self.rank = rank.tolist()
+        self.rank = _rank(graph).tolist()
         self.by_return = np.argsort(graph.ret, kind="stable").tolist()
         self.by_call = np.argsort(graph.call, kind="stable").tolist()
         self.opened = 0
@@ -96,7 +157,8 @@ class _Replay:
         return event >> 1 if self.snapshot else event
 
     def _rank(self, event: int) -> int:
-        return self.rank[self._vertex(event)]
+        rank: int = self.rank[self._vertex(event)]
+        return rank
 
     def _starts(self, event: int) -> bool:
         return not self.snapshot or not event & 1

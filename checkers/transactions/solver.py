@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 
 from checkers.transactions.polygraph import Polygraph, Question, explains
 from checkers.transactions.polygraph_edges import Edges, known_edges
-from checkers.transactions.polygraph_parts import parts
+from checkers.transactions.polygraph_parts import parts, whole_components
 from checkers.transactions.polygraph_replay import replay
 from checkers.transactions.saturation import VERTICES_MAX, Forced, Saturated, saturate
+from checkers.transactions.saturation_clocks import Clocks, clocks
 from checkers.transactions.solver_choices import TooMany, choices, choose
 
 __all__ = ["Decision", "decide"]
@@ -72,9 +73,9 @@ def _holds(graph: Polygraph, question: Question, place: Ints, happened: Mask, ho
 
 
 def _replayed(graph: Polygraph, question: Question, edges: Edges) -> Decision | None:
-    place = replay(graph, question, edges)
+    place, failed = replay(graph, question, edges)
     everyone = np.ones(len(graph), dtype=bool)
-    if place is None or not explains(graph, question, place, everyone):
+    if len(failed) or not explains(graph, question, place, everyone):
         return None
     return Decision(holds=True, how="replay", place=place, happened=everyone)
 
@@ -149,17 +150,70 @@ def _searched(
 def _by_parts(
     graph: Polygraph, question: Question, edges: Edges, expired: Callable[[], bool]
 ) -> Decision:
-    found = parts(graph, question, edges)
-    if found is None:
+    found_clocks = clocks(graph, question, edges)
+    possible = None
+    if found_clocks is not None:
+        if found_clocks.cyclic:
+            within = _cyclic(graph, question, edges, found_clocks)
+            forced = found_clocks.edges()
+            return Decision(holds=False, how="clocks", within=within, forced=forced)
+        if len(found_clocks.forced):
+            graph = _with_assumed(graph, question, found_clocks)
+            edges = known_edges(graph, question)
+            decision = _replayed(graph, question, edges)
+            if decision is not None:
+                return replace(decision, how="clocks")
+        possible = found_clocks.possible
+    if expired():
+        return Decision(holds=None, how="clocks", reason="timeout")
+    rank = parts(graph, question, edges, possible)
+    if rank is None:
         return Decision(holds=None, how="parts", reason="too-large")
-    rank, many = found
-    undecided = ""
-    inner = np.zeros(question.events(len(graph)), dtype=np.int64)
-    everyone = np.arange(len(graph))
-    inner[question.commit(everyone)] = 1
+    return _part_by_part(graph, question, edges, rank, expired)
+
+
+def _with_assumed(graph: Polygraph, question: Question, found: Clocks) -> Polygraph:
+    """What is forced counts as known."""
+    width = question.events(1)
+    forced = found.forced
+    return replace(
+        graph,
+        source=np.concatenate((graph.source, forced[:, 0] // width)),
+        target=np.concatenate((graph.target, forced[:, 1] // width)),
+        anti=np.concatenate((graph.anti, forced[:, 2] > 0)),
+    )
+
+
+def _cyclic(graph: Polygraph, question: Question, edges: Edges, found: Clocks) -> Mask:
+    """The vertices of a cycle that was closed."""
+    whole = Edges(
+        vertices=edges.vertices,
+        source=np.concatenate((edges.source, found.forced[:, 0])),
+        target=np.concatenate((edges.target, found.forced[:, 1])),
+    )
+    of, many = whole_components(whole)
+    events = question.events(len(graph))
+    inside = np.flatnonzero(many[of[:events]] > 1)
+    # The smallest component is proof enough.
+    best = inside[np.argmin(many[of[inside]])] if len(inside) else 0
+    kept = np.zeros(len(graph), dtype=bool)
+    kept[np.flatnonzero(of[:events] == of[best]) // question.events(1)] = True
+    return kept
+
+
+def _part_by_part(
+    graph: Polygraph,
+    question: Question,
+    edges: Edges,
+    rank: Ints,
+    expired: Callable[[], bool],
+) -> Decision:
+    """Replay part by part, and decide exactly those in which that got stuck."""
+    place, failed = replay(graph, question, edges, part=rank)
     by_part = np.argsort(rank, kind="stable")
-    bounds = np.searchsorted(rank[by_part], np.arange(len(many) + 1))
-    for number in np.flatnonzero(many > 1).tolist():
+    bounds = np.searchsorted(rank[by_part], np.arange(int(rank.max(initial=-1)) + 2))
+    undecided = ""
+    for number in failed.tolist():
         if expired():
             return Decision(holds=None, how="parts", reason="timeout")
         members = np.sort(by_part[bounds[number] : bounds[number + 1]])
@@ -172,13 +226,12 @@ def _by_parts(
             undecided = decision.reason
             continue
         local = np.arange(len(members))
-        inner[question.start(members)] = decision.place[question.start(local)]
-        inner[question.commit(members)] = decision.place[question.commit(local)]
+        place[question.start(members)] = decision.place[question.start(local)]
+        place[question.commit(members)] = decision.place[question.commit(local)]
     if undecided:
         return Decision(holds=None, how="parts", reason=undecided)
-    of = np.empty(len(inner), dtype=np.int64)
-    of[question.start(everyone)] = of[question.commit(everyone)] = rank
-    place = np.empty(len(inner), dtype=np.int64)
-    place[np.lexsort((inner, of))] = np.arange(len(inner))
+    of = np.repeat(rank, question.events(1))
+    whole = np.empty(len(place), dtype=np.int64)
+    whole[np.lexsort((place, of))] = np.arange(len(place))
     happened = np.ones(len(graph), dtype=bool)
-    return _holds(graph, question, place, happened, "parts")
+    return _holds(graph, question, whole, happened, "parts")

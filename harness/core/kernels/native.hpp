@@ -9,6 +9,8 @@
 // The functions of each subject, ended by a row of null pointers.
 extern PyMethodDef causal_methods[];
 extern PyMethodDef graph_methods[];
+extern PyMethodDef replay_methods[];
+extern PyMethodDef saturation_methods[];
 extern PyMethodDef search_methods[];
 extern PyMethodDef sessions_methods[];
 extern PyMethodDef tokens_methods[];
