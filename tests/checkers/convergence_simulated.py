@@ -332,10 +332,11 @@ def run(subject: Subject, seed: int, *, operations: int = 40) -> list[Row]:
             continue
         result = replicas[node].read(process[node]) if f == _READ else None
         if f != _READ and not (lost and source.random() < 0.5):
-            result, message = replicas[node].update(at, process[node], f, argument)
-            if lost and isinstance(replicas[node], MvReplica):
+            replica = replicas[node]
+            result, message = replica.update(at, process[node], f, argument)
+            if lost and isinstance(replica, MvReplica):
                 # What was not acknowledged, its process does not know.
-                replicas[node].known[process[node]].discard(argument)
+                replica.known[process[node]].discard(argument)
             for other in range(_NODES):
                 if other != node:
                     messages.append((at + source.choice((1, 5, 60)), number, other, message))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import combinations, product
+from itertools import combinations, permutations, product
 from typing import Any
 
+import numpy as np
 import pytest
 
 from checkers.convergence.elements import Elements
+from checkers.convergence.list_order import order_conflict
 from checkers.convergence.satisfaction import Effort, Exhausted, satisfiable
 from checkers.convergence.subset_sums import NO, UNDECIDED, YES, reachable
 from harness.core.contracts import CheckContext
@@ -725,10 +727,46 @@ def test_subset_sums(monkeypatch: pytest.MonkeyPatch) -> None:
         assert bool(undecided) == (halved == 2)
 
 
-def test_many_equal_additions_take_no_time() -> None:
-    """A million increments of 1 and of 1,000 are decided by arithmetic alone."""
+def test_many_additions_are_decided() -> None:
+    """Where every sum is reached but a few at the edges, thousands of numbers are decided."""
     numbers = [1] * 1_000 + [1_000] * 5_000
     assert reachable(numbers, [6_000] * 3, [4_999_999, 5_001_000, 5_001_001]).tolist() == [1, 1, 0]
+    numbers = [2, 3] * 5_000
+    asked = [0, 1, 2, 12_345, 24_998, 24_999, 25_000]
+    assert reachable(numbers, [10_000] * 7, asked).tolist() == [1, 0, 1, 1, 1, 0, 1]
+    numbers = [4, 6, 9, 400] * 2_000
+    assert reachable(numbers, [8_000] * 3, [11, 700_001, 837_996]).tolist() == [0, 1, 1]
+
+
+def test_orders_agree_or_few_lists_show_that_they_do_not() -> None:
+    """A common order is found exactly if there is one; of what shows that there is none, nothing
+    can be left out."""
+    for seed in range(120):
+        source = random.Random(seed)
+        count = source.randint(2, 5)
+        lists = [
+            np.array(source.sample(range(count), source.randint(0, min(3, count))), dtype=np.int64)
+            for _ in range(source.randint(1, 5))
+        ]
+        after = np.full(count, -1, dtype=np.int64)
+        if source.random() < 0.3:
+            element, other = source.sample(range(count), 2)
+            after[element] = other
+
+        def agree(chosen: list[Any], count: int = count) -> bool:
+            return any(
+                all([one for one in order if one in codes] == list(codes) for codes in chosen)
+                for order in permutations(range(count))
+            )
+
+        put = {int(element): [int(after[element]), int(element)] for element in range(count)}
+        edges = {element: edge for element, edge in put.items() if after[element] >= 0}
+        found = order_conflict(lists, after)
+        assert (found is None) == agree([*lists, *edges.values()]), seed
+        if found is not None:
+            core = [lists[at] for at in found.lists] + [edges[one] for one in found.inserts]
+            assert not agree(core), seed
+            assert all(agree(core[:at] + core[at + 1 :]) for at in range(len(core))), seed
 
 
 def test_satisfiable() -> None:
