@@ -36,7 +36,7 @@ def intervals(
     processes = source.randint(1, 3)
     clock = [source.randint(0, 2) for _ in range(processes)]
     names = list(range(processes))
-    nodes = source.choice((False, False, True))
+    nodes = source.choice((0, 0, 3, 3, 2, 1))  # how many, if they are named
     keys = source.choice(((None,), (None,), (None,), ("x", "y")))
     sure = source.random() < 0.5
     ticks = source.choice((1, 3, 8))
@@ -66,7 +66,7 @@ def intervals(
                 ret=None if outcome == "open" else ret,
                 outcome="info" if outcome == "open" else outcome,
                 key=source.choice(keys),
-                node=f"n{which}" if nodes else None,
+                node=f"n{which % nodes}" if nodes else None,
             )
         )
         if outcome in ("info", "open"):
@@ -192,7 +192,7 @@ def or_set_rows(source: random.Random, *, tags: bool) -> list[Row]:
             ]
             filled.append(replace(row, result=seen))
             continue
-        if source.random() < 0.06:
+        if source.random() < 0.1:
             alive ^= {source.randrange(elements)}
         answers = {"read": sorted(alive), "contains": [row.argument, row.argument in alive]}
         filled.append(replace(row, result=answers.get(row.f, row.result)))

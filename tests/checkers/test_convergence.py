@@ -79,6 +79,12 @@ GOLDEN: list[tuple[str, list[Row], Validity, list[str]]] = [
         VALID,
         [],
     ),
+    (
+        "set-full",
+        [ADD_1, op("1 read 20-30", None, [1]), op("2 read 30-40", None, [])],
+        VALID,
+        [],
+    ),
     ("set-full", [ADD_1, op("1 read 20-30", None, [1, 1])], INVALID, ["duplicated element"]),
     ("set-full", [ADD_1, op("1 read 20-30", None, [1, 7])], INVALID, ["unexpected element"]),
     (
@@ -215,6 +221,18 @@ GOLDEN: list[tuple[str, list[Row], Validity, list[str]]] = [
         ["lost element"],
     ),
     ("or-set", [ADD_1, op("1 read 20-30", None, [])], INVALID, ["lost element"]),
+    # What a replica has been told by its own client, it knows.
+    (
+        "or-set",
+        [
+            ADD_1,
+            op("0 read 20-30", None, []),
+            op("1 add 40-50", 2),
+            op("0 read 60-70", None, [1, 2]),
+        ],
+        INVALID,
+        ["lost element"],
+    ),
     ("or-set", [ADD_1, op("1 read 20-30", None, [1, 2])], INVALID, ["phantom element"]),
     ("or-set", [ADD_1, op("1 read 20-30", None, [1, 1])], INVALID, ["duplicated element"]),
     ("or-set", [ADD_1, op("1 contains 20-30", 1, True)], VALID, []),
