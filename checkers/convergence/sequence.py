@@ -28,21 +28,18 @@ Reads ``insert``, with ``[position, v]``, or ``{"element": v}`` beside ``"positi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from checkers.convergence.elements import Elements, items_of
 from checkers.convergence.findings import (
     Bools,
     Findings,
-    Ints,
-    Unsupported,
     guarded,
     show,
     unknown,
 )
+from checkers.convergence.list_operations import Listed, read_lists
 from checkers.convergence.list_order import Conflict, order_conflict
 from checkers.convergence.quiescence import (
     OPTIONS,
@@ -90,7 +87,7 @@ class Sequence:
         rest = known_quiescence(history, context, reads, happened)
         elements, keys, unread = 0, 0, 0
         for rows in groups_of(history, np.flatnonzero(reads | updates)):
-            listed = _listed(findings, rows, reads)
+            listed = read_lists(findings, rows, reads)
             _List(listed, rest).judge()
             keys += 1
             elements += len(listed.elements)
@@ -113,85 +110,6 @@ class Sequence:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Listed:
-    """One key. Of each element: ``inserted``, the row of its insertion (-1: none that did not
-    fail), ``after``, the element that it was put after (-1: not said), ``failed`` insertions;
-    ``deleted`` and ``deleted_element``: deletions. ``lists``: what each of ``reads`` returned."""
-
-    findings: Findings
-    key: int
-    elements: Elements
-    inserted: Ints
-    after: Ints
-    failed: Ints
-    deleted: Ints
-    deleted_element: Ints
-    reads: Ints
-    lists: tuple[Ints, ...]
-
-
-def _listed(findings: Findings, rows: Ints, reads: Bools) -> _Listed:
-    history = findings.history
-    operations = history.operations
-    failed = operations.outcome[rows] == Type.FAIL
-    inserting = operations.f[rows] == history.function("insert")
-    read = rows[reads[rows]]
-    inserts = rows[inserting & ~failed]
-    deletes = rows[~inserting & ~failed & ~reads[rows]]
-    asked = [_insertion(history.values[code]) for code in operations.argument[inserts].tolist()]
-    elements = Elements(())
-    places = elements.codes([element for element, _ in asked])
-    if len(np.unique(places)) < len(places):
-        raise Unsupported("an element was inserted more than once: elements must be unique")
-    after = elements.codes([element if after is None else after[0] for element, after in asked])
-    failing = rows[inserting & failed]
-    of_failed = elements.codes(
-        [_insertion(history.values[code])[0] for code in operations.argument[failing].tolist()]
-    )
-    gone = elements.codes(
-        [_deletion(history.values[code]) for code in operations.argument[deletes].tolist()]
-    )
-    found = {
-        code: elements.codes(items_of(history.values[code]))
-        for code in np.unique(operations.result[read]).tolist()
-    }
-    count = len(elements)
-    columns = {name: np.full(count, _NOBODY, dtype=np.int64) for name in ("row", "after", "failed")}
-    columns["row"][places] = inserts
-    columns["after"][places] = np.where(after == places, _NOBODY, after)
-    columns["failed"][of_failed] = failing
-    return _Listed(
-        findings=findings,
-        key=int(operations.key[rows[0]]),
-        elements=elements,
-        inserted=columns["row"],
-        after=columns["after"],
-        failed=columns["failed"],
-        deleted=deletes,
-        deleted_element=gone,
-        reads=read,
-        lists=tuple(found[code] for code in operations.result[read].tolist()),
-    )
-
-
-def _insertion(value: Any) -> tuple[Any, tuple[Any] | None]:
-    """The element, and the one that it is put after, if that is said. Raises
-    :class:`Unsupported`."""
-    if isinstance(value, list | tuple) and len(value) == 2:
-        return value[1], None
-    if isinstance(value, dict) and "element" in value:
-        after = value.get("after")
-        return value["element"], None if after is None else (after,)
-    raise Unsupported(
-        f'the insertion {show(value)} is neither [position, element] nor {{"element": ...}}'
-    )
-
-
-def _deletion(value: Any) -> Any:
-    return value["element"] if isinstance(value, dict) and "element" in value else value
-
-
 class _Told:
     """What one replica knows so far: the first operation that told it of an element, and its own
     deletion of it (-1: none)."""
@@ -208,7 +126,7 @@ class _Told:
 class _List:
     """The reads of one list."""
 
-    def __init__(self, listed: _Listed, rest: Quiescence | None) -> None:
+    def __init__(self, listed: Listed, rest: Quiescence | None) -> None:
         history = listed.findings.history
         operations = history.operations
         self.listed, self.say = listed, listed.findings

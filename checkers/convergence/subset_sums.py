@@ -8,9 +8,10 @@ Only absolute values matter: with ``N`` the sum of the negative numbers, the sum
 These are divided by their greatest common divisor. Then
 
 - as long as each number is at most one more than the sum of all before it, *every* sum from 0 to
-  the total is reached (induction; the postage stamps of Sylvester), which takes O(n) on arrays;
-- where one is not, reachable sums are the bits of one integer, ``bits | bits << number``, until
-  they are all set again (Bellman, "Dynamic Programming", 1957);
+  the total is reached (by induction), which takes O(n) on arrays;
+- where one is not, reachable sums are the bits of one integer, ``bits | bits << number`` (Bellman,
+  "Dynamic Programming", 1957). Soon all sums but the least and the greatest are there; these
+  mirror each other, so that a few bits are enough from then on;
 - where that integer would be too long, few numbers are split in two halves, and the sums of one are
   looked up among those of the other (Horowitz & Sahni, "Computing Partitions", JACM 1974);
 - and else a sum between the bounds remains undecided.
@@ -64,38 +65,83 @@ def _decide(
     sizes: Ints, totals: Ints, prefixes: Ints, wanted: Ints, inside: NDArray[np.bool_]
 ) -> NDArray[np.int8]:
     answers = np.where(inside, YES, NO).astype(np.int8)
-    gaps = np.flatnonzero(sizes > totals[:-1] + 1)
+    if not (sizes > totals[:-1] + 1).any():
+        return answers
     order = np.argsort(prefixes, kind="stable")
     asked = order[inside[order]]
-    lengths = prefixes[asked]
-    at, work, halved = 0, 0, 0
-    # Between gaps everything is reached; from a gap on, bits say what is, until all of them are.
-    while len(gaps) and at < len(sizes):
-        place = int(np.searchsorted(gaps, at))
-        if place == len(gaps):
-            break
-        at = int(gaps[place])
-        bits = (1 << (int(totals[at]) + 1)) - 1
-        exact = True
-        while at < len(sizes):
-            length = int(totals[at + 1]) + 1
-            work += length // 64 + 1
-            exact = exact and length <= _BITS_MAX and work <= _WORK_MAX
-            if exact:
-                bits |= bits << int(sizes[at])
-            at += 1
-            first, last = np.searchsorted(lengths, [at, at + 1])
-            for query in asked[first:last].tolist():
-                if exact:
-                    answers[query] = YES if bits >> int(wanted[query]) & 1 else NO
-                elif at <= _HALVED_MAX and halved < _HALVED_QUERIES_MAX:
-                    halved += 1
-                    answers[query] = _halves(sizes[:at], int(wanted[query]))
-                else:
-                    answers[query] = UNDECIDED
-            if exact and bits.bit_count() == length:
-                break
+    first = np.searchsorted(prefixes[asked], np.arange(len(sizes) + 2)).tolist()
+    sums, halved = _Sums(), 0
+    for count, size in enumerate(sizes.tolist(), 1):
+        sums.add(size)
+        for query in asked[first[count] : first[count + 1]].tolist():
+            if sums.exact:
+                answers[query] = sums.has(int(wanted[query]))
+            elif count <= _HALVED_MAX and halved < _HALVED_QUERIES_MAX:
+                halved += 1
+                answers[query] = _halves(sizes[:count], int(wanted[query]))
+            else:
+                answers[query] = UNDECIDED
     return answers
+
+
+class _Sums:
+    """The sums of what was added so far, from 0 to ``total``.
+
+    They are symmetric: with a sum, ``total`` less it is one (of the others). So it suffices to know
+    those below some ``edge``, if all between the edges are there. ``bits`` are the sums below
+    ``edge`` then; or all sums, where ``edge`` is None."""
+
+    def __init__(self) -> None:
+        self.total, self.work = 0, 0
+        self.exact = True
+        self.bits = 0
+        self.edge: int | None = 0  # only 0 is a sum: everything between the edges
+
+    def add(self, size: int) -> None:
+        """One number more."""
+        if not self.exact:
+            return
+        if self.edge is not None and size > self.total - 2 * self.edge + 1:
+            self._spread()
+        self.total += size
+        if self.edge is not None:
+            self.work += self.edge // 64 + 1
+            if size < self.edge:
+                low = (1 << self.edge) - 1
+                self.bits = (self.bits | self.bits << size) & low
+                self.edge = (self.bits ^ low).bit_length()
+                self.bits &= (1 << self.edge) - 1
+            return
+        self.work += self.total // 64 + 1
+        if self.total >= _BITS_MAX or self.work > _WORK_MAX:
+            self.exact = False
+            return
+        self.bits |= self.bits << size
+        self._gather()
+
+    def _spread(self) -> None:
+        """All sums as bits."""
+        edge, total = self.edge or 0, self.total
+        if total >= _BITS_MAX:
+            self.exact = False
+            return
+        between = ((1 << (total - 2 * edge + 1)) - 1) << edge if total >= 2 * edge else 0
+        mirrored = int(format(self.bits, f"0{edge}b")[::-1], 2) if edge else 0
+        self.bits, self.edge = self.bits | between | mirrored << (total - edge + 1), None
+
+    def _gather(self) -> None:
+        """Only the sums below the edge, if there is one in the lower half."""
+        half = (1 << (self.total // 2 + 1)) - 1
+        edge = (self.bits & half ^ half).bit_length()
+        if 4 * edge <= self.total:
+            self.edge, self.bits = edge, self.bits & ((1 << edge) - 1)
+
+    def has(self, wanted: int) -> bool:
+        """Whether ``wanted`` (from 0 to ``total``) is a sum."""
+        if self.edge is None:
+            return bool(self.bits >> wanted & 1)
+        near = min(wanted, self.total - wanted)
+        return near >= self.edge or bool(self.bits >> near & 1)
 
 
 def _halves(sizes: Ints, wanted: int) -> int:
