@@ -375,6 +375,17 @@ def test_holders_that_are_gone_hold_nothing() -> None:
     assert verdict_on("lock", [first, kept, second], {}).validity is Validity.INVALID
 
 
+def test_who_was_refused_holds_nothing() -> None:
+    """An ``acquire`` that answers ``false`` came to an end, but without the lock."""
+    calls = [
+        at(0, "acquire", None, True, "0-1"),
+        at(1, "acquire", None, False, "2-3"),
+        at(0, "release", None, True, "4-5"),
+        at(1, "acquire", None, True, "6-7"),
+    ]
+    assert verdict_on("lock", calls, {}).validity is Validity.VALID
+
+
 def test_a_lock_without_real_time_is_unknown() -> None:
     """Nothing shows that two held it at once where times of processes cannot be compared."""
     calls = [at(0, "acquire", None, None, "0-1"), at(1, "acquire", None, None, "2-3")]

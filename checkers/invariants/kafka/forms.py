@@ -142,8 +142,7 @@ class Reader:
         self.sends.add(row, text_key(key), message, offset if ok else UNKNOWN)
 
     def _poll(self, row: int, key: Any, argument: Any, result: Any) -> None:
-        if isinstance(result, Mapping) and set(result) == {"msgs"}:
-            result = result["msgs"]
+        result = _inside(result, "msgs")
         if isinstance(result, list) and key is not None:
             result = {text_key(key): result}
             if _is_offset(argument):
@@ -222,9 +221,14 @@ def _polled(value: Any) -> _Batch:
     return [(text_key(key), len(log)) for key, log in value.items()], offsets, messages
 
 
+def _inside(value: Any, name: str) -> Any:
+    """What the one field ``name`` of a reply holds; a log may be called that too."""
+    held = value.get(name) if isinstance(value, Mapping) and len(value) == 1 else None
+    return held if isinstance(held, Mapping) else value
+
+
 def _offsets(value: Any) -> list[tuple[str, int]]:
-    if isinstance(value, Mapping) and set(value) == {"offsets"}:
-        value = value["offsets"]
+    value = _inside(value, "offsets")
     if not isinstance(value, Mapping) or not all(map(_is_offset, value.values())):
         raise Strange
     return [(text_key(key), offset) for key, offset in value.items()]
