@@ -55,13 +55,6 @@ class Facts:
         values = self.history.values
         return [values[code] for code in self.operations.result[rows].tolist()]
 
-    def order(self, rows: Ints) -> Ints:
-        """The row of the history at which each certainly had ended; its length where it did not.
-        Later than every row of an operation that it returned before."""
-        operations = self.operations
-        ended = operations.ret[rows] != NEVER
-        return np.where(ended, operations.completion[rows], len(self.history))
-
     def index(self, rows: Iterable[int]) -> tuple[int, ...]:
         """The history indices of the invocations, in their order, each once: a witness."""
         ordered = sorted({int(row) for row in rows})

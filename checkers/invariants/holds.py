@@ -10,7 +10,7 @@ from checkers.invariants.facts import Bools, Facts, Ints
 from harness.core.history import NEVER
 from harness.core.operation import Type
 
-__all__ = ["Holds", "holds"]
+__all__ = ["Holds", "granted", "holds"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ def holds(facts: Facts, *, permits: int, lease_ns: int) -> Holds:
     """The certain holds, of positive length. Releases give back what the process acquired last, so
     that with leases the hold that remains is the one that ends first. O(n log n)."""
     operations = facts.operations
-    acquired = facts.rows("acquire")
+    acquired = granted(facts)
     released = facts.rows("release", outcomes=(Type.OK, Type.INFO))
     taken, given = _permits(facts, acquired, permits), _permits(facts, released, permits)
     row = np.concatenate([np.repeat(acquired, taken), np.repeat(released, given)])
@@ -53,6 +53,13 @@ def holds(facts: Facts, *, permits: int, lease_ns: int) -> Holds:
         end=end[lasting],
         release=release[lasting],
     )
+
+
+def granted(facts: Facts) -> Ints:
+    """The rows of ``acquire`` that got the lock: one that answered ``false`` did not."""
+    rows = facts.rows("acquire")
+    refused = [code for code, value in enumerate(facts.history.values) if value is False]
+    return rows[~np.isin(facts.operations.result[rows], refused)]
 
 
 def _permits(facts: Facts, rows: Ints, permits: int) -> Ints:

@@ -1,9 +1,10 @@
 """Locks: never more holders than permits, tokens that only grow, and no write by a past holder.
 
 Reads ``acquire`` (``-> token``, an integer or ``{"token": t}``, where the lock gives fencing
-tokens), ``release``, and ``write {"token": t, ...}`` to what the lock protects. With the option
-``permits`` above 1 it is a semaphore, and the argument of ``acquire`` and ``release`` is how many
-permits (``null``: 1). Each key is a lock of its own; its holder is a process.
+tokens; ``-> false``: not acquired), ``release``, and ``write {"token": t, ...}`` to what the lock
+protects. With the option ``permits`` above 1 it is a semaphore, and the argument of ``acquire`` and
+``release`` is how many permits (``null``: 1). Each key is a lock of its own; its holder is a
+process.
 
 - *mutual-exclusion*: a process certainly holds the lock from the return of its ``acquire`` to the
   invocation of its ``release``; where more hold at an instant than there are permits, it is broken.
@@ -27,7 +28,7 @@ import numpy as np
 
 from checkers.invariants.facts import Bools, Facts, Ints, setting
 from checkers.invariants.findings import Findings, vacuous
-from checkers.invariants.holds import Holds, holds
+from checkers.invariants.holds import Holds, granted, holds
 from harness.core.contracts import CheckContext
 from harness.core.history import NEVER, History
 from harness.core.options import Option
@@ -47,6 +48,7 @@ class Lock:
             name="lease-s",
             default=0.0,
             minimum=0.0,
+            maximum=1e9,
             summary="seconds after which the lock takes itself back; 0: never",
         ),
     )
@@ -58,7 +60,7 @@ class Lock:
         findings = Findings(facts)
         permits = int(setting(self, context, "permits"))  # type: ignore[arg-type]  # a number
         lease_s = float(setting(self, context, "lease-s"))  # type: ignore[arg-type]
-        acquired, written = facts.rows("acquire"), facts.rows("write")
+        acquired, written = granted(facts), facts.rows("write")
         if not history.realtime:
             findings.doubt("no-real-time", "The history has no real time: nothing shows overlap.")
             return findings.verdict(self.name, "")

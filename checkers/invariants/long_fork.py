@@ -22,7 +22,6 @@ transactions find it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -38,7 +37,7 @@ from harness.core.verdict import Anomaly, Verdict
 
 __all__ = ["LongFork"]
 
-_PAIRS_MAX = 20_000_000
+_PAIRS_MAX = 3_000_000
 
 
 class LongFork:
@@ -136,6 +135,9 @@ def _forks(seen: _Seen, findings: Findings) -> list[tuple[int, int]]:
     forks: list[tuple[int, int]] = []
     distinct: list[int] = []
     for members in groups.values():
+        if len(members) == 1:
+            distinct += members
+            continue
         rows = np.array(members, dtype=np.int64)
         width = int(ends[rows[0]] - starts[rows[0]])
         table = seen.saw[starts[rows][:, None] + np.arange(width)]
@@ -152,31 +154,34 @@ def _forks(seen: _Seen, findings: Findings) -> list[tuple[int, int]]:
 
 def _across(
     seen: _Seen, starts: Ints, ends: Ints, distinct: list[int], findings: Findings
-) -> Iterator[tuple[int, int]] | list[tuple[int, int]]:
+) -> list[tuple[int, int]]:
     """Forks between reads of different sets of keys, by pairs of keys that two sets share."""
-    sizes = (ends - starts)[distinct]
-    if int((sizes * (sizes - 1) // 2).sum()) > _PAIRS_MAX:
+    # Only keys that several sets have can tell one set from another.
+    sets = {seen.key[starts[at] : ends[at]].tobytes(): at for at in distinct}
+    spans = [seen.key[starts[at] : ends[at]] for at in sets.values()]
+    shared = np.bincount(np.concatenate(spans), minlength=len(seen.keys)) > 1
+    width = np.add.reduceat(shared[seen.key].astype(np.int64), starts)[distinct]
+    if int((width * width // 4).sum()) > _PAIRS_MAX:
         findings.doubt("budget", "Too many reads of different sets of keys to compare them all.")
         return []
     first: dict[tuple[int, int], list[int | None]] = {}
     for at in distinct:
         span = slice(int(starts[at]), int(ends[at]))
-        saw = seen.saw[span]
-        there, absent = seen.key[span][saw].tolist(), seen.key[span][~saw].tolist()
+        saw, both = seen.saw[span], shared[seen.key[span]]
+        there = seen.key[span][saw & both].tolist()
+        absent = seen.key[span][~saw & both].tolist()
         for x in there:
             for y in absent:
                 pair = (x, y) if x < y else (y, x)
                 ways = first.setdefault(pair, [None, None])
                 if ways[x > y] is None:
                     ways[x > y] = at
-    pairs = (tuple(sorted((a, b))) for a, b in first.values() if a is not None and b is not None)
-    width = ends - starts
+    pairs = ((min(a, b), max(a, b)) for a, b in first.values() if a is not None and b is not None)
     # Forks within one set of keys were found above.
     return [
         (a, b)
         for a, b in dict.fromkeys(pairs)
-        if width[a] != width[b]
-        or (seen.key[starts[a] : ends[a]] != seen.key[starts[b] : ends[b]]).any()
+        if seen.key[starts[a] : ends[a]].tobytes() != seen.key[starts[b] : ends[b]].tobytes()
     ]
 
 

@@ -16,6 +16,7 @@ or strings that are decimal numbers (CockroachDB's). Each key is a counter of it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -122,7 +123,7 @@ def _point(value: Any) -> tuple[Any, Any] | None:
 
 def _number(value: Any) -> Any:
     if is_number(value):
-        return value
+        return value if math.isfinite(value) else None
     if not isinstance(value, str):
         return None
     try:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
+
 from checkers.invariants.facts import Facts, setting
 from checkers.invariants.findings import Findings, vacuous
 from checkers.invariants.kafka.lag import unseen, worst_lag
@@ -55,11 +57,12 @@ class Kafka:
         tell_of_polls(facts, found, log, read, findings)
         tell_of_sends(facts, found, log, findings)
         tell_of_commits(facts, found, findings)
+        used = len(np.unique(log.slot_key))
         acknowledged = int((history.operations.outcome[found.send_row] == Type.OK).sum())
         findings.details.update(
             acknowledged=acknowledged,
             polled=len(found.poll_row),
-            logs=len(found.keys) - 1,
+            logs=used,
             unseen=unseen(found, left),
             worst_lag=worst_lag(facts, found, log, read),
         )
@@ -74,5 +77,5 @@ class Kafka:
         return findings.verdict(
             self.name,
             f"All {acknowledged - len(left):,} acknowledged messages were polled, in the order of "
-            f"{len(found.keys) - 1:,} logs.",
+            f"{used:,} log{'s' if used != 1 else ''}.",
         )

@@ -153,8 +153,8 @@ def _inconsistent(facts: Facts, found: Messages, log: Logs, cells: Ints) -> Iter
         key, offset = int(log.slot_key[slot]), int(log.slot_offset[slot])
         yield facts.anomaly(
             "inconsistent-offsets",
-            f"{facts.process(rows[0], start=True)} found {one} at offset {offset} of "
-            f"{named(found, key)}, and {facts.process(rows[1])} found {other} there.",
+            f"{facts.process(rows[0], start=True)} saw {one} at offset {offset} of "
+            f"{named(found, key)}, and {facts.process(rows[1])} saw {other} there.",
             log.vouched(rows),
             key=found.keys[key],
             offset=offset,
