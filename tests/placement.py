@@ -49,7 +49,7 @@ class Case:
 
     def history(self, seed: int) -> History:
         """What happens with that seed."""
-        trouble_options = {"network_loss": "0.02", "network_duplication": "0.1"}
+        lossy = {"network-loss": "0.02", "network-duplication": "0.1"} if self.faults else {}
         return run(
             registry.load("workloads", self.workload),
             registry.load("clusters", self.cluster),
@@ -57,7 +57,7 @@ class Case:
             seconds=self.seconds,
             timeout_s=0.5,
             faults=trouble(seed) if self.faults else None,
-            **{**(trouble_options if self.faults else {}), **self.options},
+            options={**lossy, **self.options},
         )
 
 

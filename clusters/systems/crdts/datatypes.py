@@ -185,7 +185,7 @@ class MvRegister(Datatype):
     def update(self, state: State, body: Body, stamp: Stamp) -> State:
         _only(body, "write")
         replaced = body.get("context", [tag for tag, value in state.items() if value != GONE])
-        return {**{tag: GONE for tag in replaced}, stamp.tag: [body["value"]]}
+        return {**dict.fromkeys(replaced, GONE), stamp.tag: [body["value"]]}
 
     def value(self, state: State) -> Any:
         return [value[0] for _, value in sorted(state.items()) if value != GONE]
