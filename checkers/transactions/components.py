@@ -126,18 +126,19 @@ class Graph:
         O(edges * pairs / 64); in each component until one pair is YES, and in all until ``looks``
         edges were looked at.
         """
-        inside = condensed[source] >= 0
         answer = np.full(len(source), NO, dtype=np.uint8)
-        answer[condensed[source] == condensed[target]] = YES
-        decided = np.zeros(int(component.max(initial=0)) + 1, dtype=bool)
-        decided[component[target[answer == YES]]] = True
-        open_ = inside & (condensed[source] < condensed[target])
-        skipped = open_ & decided[component[target]]
-        answer[skipped] = UNDECIDED
-        pairs = np.flatnonzero(open_ & ~skipped)
+        together = condensed[source] == condensed[target]
+        answer[together] = YES
+        # A target that comes after its source in the topological order cannot reach it.
+        settled = np.zeros(int(component.max(initial=0)) + 1, dtype=bool)
+        settled[component[target[together]]] = True
+        asked = condensed[source] < condensed[target]
+        needless = settled[component[target]]
+        answer[asked & needless] = UNDECIDED
+        pairs = np.flatnonzero(asked & ~needless)
         if not len(pairs):
             return answer
-        # Sources first within each component; pairs that begin together share their way.
+        # Sources first within each component; pairs whose ways begin together share them.
         order = np.lexsort((-condensed, component)).astype(np.int32)
         pairs = pairs[np.lexsort((-condensed[target[pairs]], component[target[pairs]]))]
         answer[pairs] = self._graph.reaching(

@@ -1,8 +1,8 @@
 """The searches for all kinds of cycles, in an order in which each saves work to the next.
 
-What lies outside of the components of all edges is dropped first, and a kind that is not there with
-all edges is not looked for with fewer. Then the orders, from the one with the fewest edges on; a
-component where a kind was found is not searched for it again when more edges make it larger.
+First the graph without orders, then with that of processes, then with real time too. A kind that is
+not there with all edges is not looked for with fewer, and a component where it was found is not
+searched for it again when more edges make it larger.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from checkers.transactions.components import NO, YES, Components, Found, Graph, Search
+from checkers.transactions.components import NO, YES, Components, Found, Search
+from checkers.transactions.cycle_core import Core
 from checkers.transactions.cycle_kinds import DATA, FAMILIES, NAMES, ORDERS
-from checkers.transactions.dependencies import Dependencies, Edge
+from checkers.transactions.dependencies import Edge
 
-__all__ = ["Core", "Limits", "Searches"]
+__all__ = ["Limits", "Searches"]
 
-Rows = NDArray[np.int64]
 Codes = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
@@ -43,62 +43,6 @@ class Limits:
     """Transactions on a cycle that rules out nothing more."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Core:
-    """What lies inside of components: vertices numbered anew in the same order."""
-
-    graph: Graph
-    vertices: int
-    transactions: int
-    row: Rows  # the edges, as the dependencies number them
-    source: Codes
-    target: Codes
-    kind: NDArray[np.uint8]
-
-    @staticmethod
-    def of(whole: Dependencies) -> Core | None:
-        """That of a graph; None if there is no cycle."""
-        graph = Graph(
-            vertices=whole.vertices,
-            transactions=whole.transactions,
-            source=whole.source,
-            target=whole.target,
-            kind=whole.kind,
-            searched=False,
-        )
-        components = graph.components(int(sum(Edge)))
-        del graph
-        if not components.cyclic:
-            return None
-        component = components.component
-        row = np.flatnonzero(component[whole.source] == component[whole.target])
-        kept = components.size[component] > 1
-        number = np.cumsum(kept, dtype=np.int32) - np.int32(1)
-        source, target = number[whole.source[row]], number[whole.target[row]]
-        kind = whole.kind[row]
-        vertices = int(number[-1]) + 1
-        transactions = int(np.count_nonzero(kept[: whole.transactions]))
-        return Core(
-            graph=Graph(
-                vertices=vertices,
-                transactions=transactions,
-                source=source,
-                target=target,
-                kind=kind,
-            ),
-            vertices=vertices,
-            transactions=transactions,
-            row=row,
-            source=source,
-            target=target,
-            kind=kind,
-        )
-
-    def rows(self, kind: int) -> Rows:
-        """The edges of a kind."""
-        return np.flatnonzero(self.kind & np.uint8(kind))
-
-
 class Searches:
     """``counts``: the cycles found of each name. ``absent``: the names that are certainly not
     there."""
@@ -108,8 +52,10 @@ class Searches:
         self.absent: set[str] = set()
         self._core = core
         self._limits = limits
-        self._shortest: dict[str, list[Rows]] = {name: [] for name in NAMES}
+        self._shortest: dict[str, list[Codes]] = {name: [] for name in NAMES}
         self._components: dict[tuple[int, int], Components] = {}
+        self._most = 0  # the edges of all orders
+        self._nowhere: set[str] = set()  # kinds that are not there with these either
         # The vertices on cycles that were found, of each kind.
         self._known = {name: np.zeros(core.vertices, dtype=bool) for name in FAMILIES}
 
@@ -120,16 +66,20 @@ class Searches:
         self.absent.update(NAMES)
         for suffix, _ in there:
             self.absent.difference_update(f"{name}{suffix}" for name in FAMILIES)
-        nowhere = {name for name in FAMILIES if not len(self._suspects(name, there[-1][1]))}
+        self._most = there[-1][1]
+        # What holds with all edges mostly does: few databases let writes or reads go in circles.
+        if not self._of(int(Edge.WW | Edge.WR) | self._most).cyclic:
+            self._nowhere.update(("G0", "G1c"))
         for suffix, added in there:
-            self.absent.update(f"{name}{suffix}" for name in nowhere)
             for name in FAMILIES:
-                if name not in nowhere:
+                if name in self._nowhere:
+                    self.absent.add(f"{name}{suffix}")
+                else:
                     self._look(name, suffix, added)
 
-    def shortest(self, name: str) -> list[Rows]:
+    def shortest(self, name: str) -> list[Codes]:
         """The shortest cycles found: their edges, as the dependencies number them."""
-        kept: list[Rows] = []
+        kept: list[Codes] = []
         edges = 0
         for rows in sorted(self._shortest[name], key=self._length)[: self._limits.cycles]:
             edges += len(rows)
@@ -139,7 +89,7 @@ class Searches:
             kept.append(self._core.row[np.roll(rows, -first)])
         return kept
 
-    def _length(self, rows: Rows) -> int:
+    def _length(self, rows: Codes) -> int:
         return int(np.count_nonzero(self._core.source[rows] < self._core.transactions))
 
     def _of(self, mask: int, apart: int = 0) -> Components:
@@ -154,11 +104,11 @@ class Searches:
         family = FAMILIES[name]
         return self._of((family.walk if name in ("G0", "G1c") else DATA) | added).component
 
-    def _suspects(self, name: str, added: int) -> Rows:
+    def _suspects(self, name: str, added: int) -> Codes:
         """The edges that a cycle of the kind may begin with: if there are none, then there is no
         such cycle. Of G0 and G1c each of them is on one."""
         core = self._core
-        rows = core.rows(FAMILIES[name].first)
+        rows = core.of_kind[FAMILIES[name].first]
         source, target = core.source[rows], core.target[rows]
         if name in (_SINGLE, _APART):
             product = self._of(int(DATA) | added, int(Edge.RW)).component
@@ -170,7 +120,7 @@ class Searches:
             entered = np.zeros(core.vertices, dtype=bool)
             entered[target[inside]] = True
             inside &= entered[source]
-        suspects: Rows = rows[inside]
+        suspects: Codes = rows[inside]
         return suspects
 
     def _look(self, name: str, suffix: str, added: int) -> None:
@@ -181,6 +131,8 @@ class Searches:
         suspects = self._suspects(name, added)
         if not len(suspects):
             self.absent.add(f"{name}{suffix}")
+            if not len(self._suspects(name, self._most)):
+                self._nowhere.update((name, _APART) if name == _SINGLE else (name,))
             return
         edges = suspects[new[self._core.source[suspects]]]
         everywhere = len(edges) == len(suspects)
@@ -199,7 +151,7 @@ class Searches:
         new: Mask = ~settled[component]
         return new
 
-    def _reached(self, rows: Rows, component: Codes, added: int) -> tuple[Rows, Rows]:
+    def _reached(self, rows: Codes, component: Codes, added: int) -> tuple[Codes, Codes]:
         """The rw edges whose target reaches their source without others, and those that may."""
         mask = int(Edge.WW | Edge.WR) | added
         answer = self._core.graph.reaching(
@@ -212,7 +164,7 @@ class Searches:
         )
         return rows[answer == YES], rows[(answer != YES) & (answer != NO)]
 
-    def _search(self, name: str, added: int, component: Codes, *edges: Rows) -> bool:
+    def _search(self, name: str, added: int, component: Codes, *edges: Codes) -> bool:
         """Search from the sources of edges, of the first ones before the others. Whether there may
         be a cycle: one was found, or not all was searched."""
         core, limits, family = self._core, self._limits, FAMILIES[name]
@@ -274,4 +226,4 @@ class Searches:
             self.counts[f"{name}{suffix}"] += len(here)
             for one in here[np.argsort(lengths[here], kind="stable")][: self._limits.cycles]:
                 rows = found.rows[found.first[one] : found.first[one + 1]]
-                self._shortest[f"{name}{suffix}"].append(rows.astype(np.int64))
+                self._shortest[f"{name}{suffix}"].append(rows)

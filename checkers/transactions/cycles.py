@@ -41,19 +41,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from checkers.transactions.cycle_kinds import NAMES
-from checkers.transactions.cycle_searches import Core, Limits, Searches
+from checkers.transactions.cycle_core import Core
+from checkers.transactions.cycle_kinds import NAMES, name_of
+from checkers.transactions.cycle_searches import Limits, Searches
 from checkers.transactions.dependencies import Dependencies
 
-__all__ = ["Cycle", "CycleReport", "Limits", "find_cycles"]
+__all__ = ["NAMES", "Cycle", "CycleReport", "Limits", "find_cycles", "name_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cycle:
     """``edges`` are rows of the dependencies in the order of the cycle, with the walks through
     auxiliary vertices; ``transactions`` are those that it visits, beginning with the source of the
-    first edge: the first one in the history. ``name`` is one of
-    :data:`~checkers.transactions.cycle_kinds.NAMES`."""
+    first edge: the first one in the history. ``name`` is one of :data:`NAMES`."""
 
     name: str
     edges: tuple[int, ...]

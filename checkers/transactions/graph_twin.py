@@ -29,6 +29,9 @@ class TwinGraph:
         target: Codes,
         kind: NDArray[np.uint8],
     ) -> None:
+        ends = np.concatenate((source, target))
+        if len(ends) and not 0 <= ends.min() <= ends.max() < vertices:
+            raise ValueError("an edge leads to or from no vertex")
         order = np.argsort(source, kind="stable")
         self._vertices = vertices
         self._transactions = transactions

@@ -107,8 +107,10 @@ def disagreement(edges: Sequence[Triple], report: CycleReport) -> str | None:
             lower = SUFFIXES[: SUFFIXES.index(suffix) + 1]
             stronger = {f"{one}{some}" for one in FAMILIES[:place] for some in lower} & set(true)
             redundant = place >= 3 and bool(stronger) and (family == "G-nonadjacent" or suffix)
-            if there and name == there[0] and name not in report.counts and not redundant:
-                return f"{name} is there, but was not found"
+            if there and name == there[0] and not redundant:
+                found = [len(one.transactions) for one in report.cycles if one.name == name]
+                if min(found, default=0) != true[name]:
+                    return f"the shortest {name} has {true[name]}, but found were {found or 'none'}"
             if not there and name not in report.absent and not redundant:
                 return f"{name} is not there, but not said to be absent"
     return None

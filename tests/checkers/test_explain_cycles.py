@@ -71,7 +71,14 @@ def test_read_skew_is_told_from_its_operations() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gap_ns", "words"), [(1_200_000, "1.2 ms before"), (1, "before"), (7, "7 ns before")]
+    ("gap_ns", "words"),
+    [
+        (1, "before"),
+        (7, "7 ns before"),
+        (12_345, "12.3 µs before"),
+        (1_200_000, "1.2 ms before"),
+        (34_772_000_000, "34.8 s before"),
+    ],
 )
 def test_a_walk_through_auxiliary_vertices_is_one_step(gap_ns: int, words: str) -> None:
     """Real time is told with its size, unless the times are only positions."""
