@@ -44,7 +44,7 @@ TABLES = ("functions", "keys", "values", "nodes")
 def fingerprint(history: History) -> Outcome:
     """All that a history holds, with the types of the values."""
     columns = tuple(getattr(history, name).tolist() for name in COLUMNS)
-    tables = tuple(repr(getattr(history, name)) for name in TABLES)
+    tables = tuple(repr(tuple(getattr(history, name))) for name in TABLES)
     return columns, tables, repr(sorted(history.errors.items()))
 
 
@@ -97,6 +97,9 @@ JSON_VALUES = (
     *("[]", "{}", '{"a":1,"b":[2]}', '{"b":[2],"a":1}', "1e5", "100000", "100000.0"),
     *("123456789012345678901234567890", "-0", "0.1", '[["r","x",null],["append","x",1]]'),
     *("[ 1 , 2 ]", '"nemesis"', "[[1,[2]],[]]", '"\\ud83d\\ude00"'),
+    *('[ [ "r" , "x", null], ["append","x",1 ] ]', '[["\\u0072","x",null],["append","x",1]]'),
+    *('[["r","x",0]]', '[["r","x",-0]]', '[["r","x",0.0]]', '[["r","x",[1,2,[]]],["w","é",true]]'),
+    *('[["r",0,1234567890123456789]]', '[["r","x",{"b":1,"a":2}]]', '[["r","x",{"a":2,"b":1}]]'),
 )
 EDN_VALUES = (
     *("nil", "0", "5", "-7", "5N", "+5", "007", "5.0", "5.50M", "true", "false", '"a"', ":a", "a"),
@@ -105,6 +108,19 @@ EDN_VALUES = (
     *("#jepsen.independent/tuple [1 2]", "#jepsen.independent/tuple[:x nil]", "\\a", "\\newline"),
     *("#jepsen.independent/tuple [1 [2 3]]", "#{}", "[]", "123456789012345678901234567890", "-5"),
     *("#a/b [1]", "1e5", "100000.0", '"\\ud83d\\ude00"', "[1 #_ 2]", "[;x\n1]"),
+    *(
+        '[["r" 1 nil] (append 1 2)]',
+        '[["\\u0072" 1 nil] [:append 1 2]]',
+        "[[:r,1,nil],[:append,1,2N]]",
+    ),
+    *(
+        "[[:r 0 [1 2 ()]]]",
+        "[[:r -0 [+1 2 #{}]]]",
+        "[[:r 0.0 nil]]",
+        "[[:r 1 {:a 1 :b 2}]]",
+        "[[:r 1]]",
+    ),
+    *('[["r\\"" 1 "é"]]', "[[:r 1 {:b 2 :a 1}]]", "[[:r 1 1/2]]", "[[:r 1234567890123456789]]"),
 )
 
 

@@ -6,7 +6,7 @@ keys that it decides, and names those that it cannot. Times are ranks, as in :mo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -43,7 +43,7 @@ class Calls:
     ret: Ints
     horizon: int
     functions: tuple[str | None, ...]
-    values: tuple[Any, ...]
+    values: Sequence[Any]
 
     def __len__(self) -> int:
         return len(self.row)

@@ -201,7 +201,7 @@ def _swaps(
     old = np.full(len(argument), -2, dtype=np.int64)
     new = np.full(len(argument), -3, dtype=np.int64)
     if not swaps.any():
-        return history.values, old, new
+        return tuple(history.values), old, new
     interner = Interner()
     for value in history.values:
         interner.code(value)  # gives every value its code in the history again

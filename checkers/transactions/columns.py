@@ -14,38 +14,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.core.history import History, Interner
-from harness.core.operation import Type
+from checkers.transactions.micro_operations import LIST, Kind, Unsupported, micro_operations
+from checkers.transactions.native import natively
+from harness.core.history import History
 
 __all__ = ["LIST", "Kind", "Transactions", "Unsupported", "ingest"]
 
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int32]
-
-LIST = -1
-"""The value of a read that returned a list: its elements are in the pool."""
-
-
-class Unsupported(Exception):
-    """The history is not one of transactions; the text says what was found."""
-
-
-class Kind(IntEnum):
-    """What a micro-operation does."""
-
-    READ = 0
-    WRITE = 1
-    APPEND = 2
-
-
-_KINDS = {"r": Kind.READ, "w": Kind.WRITE, "append": Kind.APPEND}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,42 +95,8 @@ class Transactions:
 
 def ingest(history: History) -> Transactions:
     """The transactions of ``history``. O(n). Raises :class:`Unsupported`."""
+    found = natively(history) or micro_operations(history)
     operations = history.operations
-    columns: dict[str, list[int]] = {
-        name: [] for name in ("kind", "key", "value", "start", "length", "elements")
-    }
-    keys, values = Interner(), Interner()
-    first = [0]
-    shown = np.where(operations.outcome == Type.OK, operations.result, operations.argument)
-    rows = zip(
-        operations.f.tolist(),
-        operations.key.tolist(),
-        shown.tolist(),
-        operations.argument.tolist(),
-        (operations.outcome == Type.OK).tolist(),
-        strict=True,
-    )
-    for f, key, value, argument, ok in rows:
-        micro_operations = _micro_operations(
-            history.functions[f] or "",
-            history.keys[key],
-            history.values[value],
-            history.values[argument],
-        )
-        for kind, name, one in micro_operations:
-            if kind == Kind.READ and not ok:
-                continue
-            columns["kind"].append(kind)
-            columns["key"].append(keys.code(name))
-            columns["start"].append(len(columns["elements"]))
-            if kind == Kind.READ and isinstance(one, list):
-                columns["value"].append(LIST)
-                columns["length"].append(len(one))
-                columns["elements"] += values.codes(one)
-            else:
-                columns["value"].append(values.code(one))
-                columns["length"].append(0)
-        first.append(len(columns["kind"]))
     return Transactions(
         history=history,
         operation=np.arange(len(operations), dtype=np.int64),
@@ -156,35 +104,13 @@ def ingest(history: History) -> Transactions:
         outcome=operations.outcome,
         call=operations.call,
         ret=operations.ret,
-        first=np.array(first, dtype=np.int64),
-        kind=np.array(columns["kind"], dtype=np.int8),
-        key=np.array(columns["key"], dtype=np.int32),
-        value=np.array(columns["value"], dtype=np.int32),
-        start=np.array(columns["start"], dtype=np.int64),
-        length=np.array(columns["length"], dtype=np.int32),
-        elements=np.array(columns["elements"], dtype=np.int32),
-        keys=tuple(keys.values),
-        values=tuple(values.values),
+        first=found.first,
+        kind=found.kind,
+        key=found.key,
+        value=found.value,
+        start=found.start,
+        length=found.length,
+        elements=found.elements,
+        keys=found.keys,
+        values=found.values,
     )
-
-
-def _micro_operations(f: str, key: Any, value: Any, argument: Any) -> list[tuple[Kind, Any, Any]]:
-    if f in ("read", "r"):
-        return [(Kind.READ, key, value)]
-    if f in ("write", "w"):
-        return [(Kind.WRITE, key, argument)]
-    if f == "append":
-        return [(Kind.APPEND, key, argument)]
-    if f == "cas" and isinstance(argument, list) and len(argument) == 2:
-        return [(Kind.READ, key, argument[0]), (Kind.WRITE, key, argument[1])]
-    if not isinstance(value, list):
-        raise Unsupported(f"{f} {value!r} is no transaction: no list of micro-operations")
-    return [_micro_operation(one) for one in value]
-
-
-def _micro_operation(one: Any) -> tuple[Kind, Any, Any]:
-    if isinstance(one, list | tuple) and 2 <= len(one) <= 3 and one[0] in _KINDS:
-        kind = _KINDS[one[0]]
-        if len(one) == 3 or kind == Kind.READ:
-            return kind, one[1], one[2] if len(one) == 3 else None
-    raise Unsupported(f"{one!r} is no micro-operation: [r | w | append, key, value]")

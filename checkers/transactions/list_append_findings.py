@@ -151,10 +151,17 @@ def _g1b(chains: Chains, stray: Stray) -> Columns:
     intermediate = chains.intermediate()
     if not intermediate.any():
         return (versions.reads[:0],) * 2
-    rows = versions.reads[transactions.length[versions.reads] > 0]
-    key, place = transactions.key[rows], transactions.start[rows] + transactions.length[rows] - 1
-    writer = versions.appends.of(key, transactions.elements[place])
-    part, at = transactions.transaction, np.maximum(writer, 0)
+    part, key, length = transactions.transaction, transactions.key, transactions.length
+    at_end = (versions.writer >= 0) & ~versions.failed & intermediate[versions.writer]
+    rows = versions.prefixes
+    rows = rows[length[rows] > 0]
+    place = versions.first[key[rows]] + length[rows] - 1
+    rows, place = rows[at_end[place]], place[at_end[place]]
+    others = versions.others
+    ends = transactions.elements[transactions.start[others] + length[others] - 1]
+    rows = np.concatenate([rows, others])
+    writer = np.concatenate([versions.writer[place], versions.appends.of(key[others], ends)])
+    at = np.maximum(writer, 0)
     bad = (writer >= 0) & intermediate[at] & (part[at] != part[rows])
     bad &= transactions.outcome[part[at]] != Type.FAIL
     return rows[bad], writer[bad]

@@ -22,6 +22,7 @@ the low 32 bits, that of its target above.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,7 @@ from checkers.transactions.columns import Kind, Transactions
 from checkers.transactions.dependencies import Dependencies, Edge
 from checkers.transactions.list_append_findings import Stray
 from checkers.transactions.versions import Versions
+from harness.core.history import stable_order
 from harness.core.operation import Type
 
 __all__ = ["Inference", "committed", "infer", "orders", "rows_of"]
@@ -59,11 +61,14 @@ class Inference:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Edges:
-    """Edges of one kind, from micro-operation to micro-operation."""
+    """Edges of one kind, from micro-operation to micro-operation (``source`` and ``target``, rows)
+    and so from transaction to transaction (``before`` and ``after``; not if these are one)."""
 
     kind: Edge
     source: Rows
     target: Rows
+    before: Codes
+    after: Codes
 
 
 def rows_of(detail: int) -> tuple[int, int]:
@@ -103,19 +108,52 @@ def infer(chains: Chains, stray: Stray) -> Inference:
     readers, followers, complete = _unseen_pairs(
         transactions, reads[~followed & (next_ >= 0)], unseen
     )
-    edges = (
-        _Edges(kind=Edge.WW, source=writer[:-1][same], target=writer[1:][same]),
-        _Edges(
+    part = transactions.transaction
+    wrote = part[writer]
+    tail = key_first[unseen_key[after] + 1] - 1
+    last, next_ = last[shows], next_[followed]
+    seeing, missing = reads[shows], reads[followed]
+
+    def edges() -> Iterator[_Edges]:
+        yield _Edges(
             kind=Edge.WW,
-            source=writer[key_first[unseen_key[after] + 1] - 1],
+            source=writer[:-1][same],
+            target=writer[1:][same],
+            before=wrote[:-1][same],
+            after=wrote[1:][same],
+        )
+        yield _Edges(
+            kind=Edge.WW,
+            source=writer[tail],
             target=unseen[after],
-        ),
-        _Edges(kind=Edge.WR, source=writer[last[shows]], target=reads[shows]),
-        _Edges(kind=Edge.RW, source=reads[followed], target=writer[next_[followed]]),
-        _Edges(kind=Edge.RW, source=readers, target=followers),
-    )
+            before=wrote[tail],
+            after=part[unseen[after]],
+        )
+        yield _Edges(
+            kind=Edge.WR,
+            source=writer[last],
+            target=seeing,
+            before=wrote[last],
+            after=part[seeing],
+        )
+        yield _Edges(
+            kind=Edge.RW,
+            source=missing,
+            target=writer[next_],
+            before=part[missing],
+            after=wrote[next_],
+        )
+        yield _Edges(
+            kind=Edge.RW,
+            source=readers,
+            target=followers,
+            before=part[readers],
+            after=part[followers],
+        )
+
+    room = int(same.sum()) + len(tail) + len(last) + len(next_) + len(readers)
     return Inference(
-        dependencies=_graph(transactions, certain, edges),
+        dependencies=_graph(transactions, certain, edges(), room),
         complete=complete and not len(versions.appends.ambiguous),
         unseen=unseen,
     )
@@ -128,7 +166,7 @@ def orders(
     count = len(transactions)
     completed = np.flatnonzero(transactions.outcome == Type.OK)
     taking_part = np.flatnonzero(certain)
-    by_process = taking_part[np.argsort(transactions.process[taking_part], kind="stable")]
+    by_process = taking_part[stable_order(transactions.process[taking_part])]
     source, target = by_process[:-1], by_process[1:]
     follows = (transactions.process[source] == transactions.process[target]) & (
         transactions.outcome[source] == Type.OK
@@ -164,29 +202,36 @@ def _narrow(edges: list[tuple[Edge, Ints, Ints]]) -> list[tuple[Edge, Codes, Cod
     return [(kind, a.astype(np.int32), b.astype(np.int32)) for kind, a, b in edges]
 
 
-def _graph(transactions: Transactions, certain: Mask, edges: tuple[_Edges, ...]) -> Dependencies:
-    part = transactions.transaction
-    source, target, kind, detail = [], [], [], []
-    for some in edges:
-        a, b = part[some.source], part[some.target]
-        kept = a != b
-        source.append(a[kept])
-        target.append(b[kept])
-        kind.append(np.full(len(source[-1]), some.kind, dtype=np.uint8))
-        detail.append(some.source[kept].astype(np.int64) | some.target[kept].astype(np.int64) << 32)
+def _graph(
+    transactions: Transactions, certain: Mask, edges: Iterator[_Edges], room: int
+) -> Dependencies:
+    """The graph of ``edges`` (no more than ``room``) and of the orders."""
     vertices, others = orders(transactions, certain)
+    room += sum(len(a) for _, a, _ in others)
+    source, target = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
+    kind, detail = np.empty(room, dtype=np.uint8), np.empty(room, dtype=np.int64)
+    end = 0
+    for some in edges:
+        kept = np.flatnonzero(some.before != some.after)
+        begin, end = end, end + len(kept)
+        here = slice(begin, end)
+        np.take(some.before, kept, out=source[here])
+        np.take(some.after, kept, out=target[here])
+        kind[here] = some.kind
+        detail[here] = some.target[kept]
+        detail[here] <<= 32
+        detail[here] |= some.source[kept]
     for why, a, b in others:
-        source.append(a)
-        target.append(b)
-        kind.append(np.full(len(a), why, dtype=np.uint8))
-        detail.append(np.zeros(len(a), dtype=np.int64))
+        begin, end = end, end + len(a)
+        here = slice(begin, end)
+        source[here], target[here], kind[here], detail[here] = a, b, why, 0
     return Dependencies(
         transactions=len(transactions),
         vertices=vertices,
-        source=np.concatenate(source),
-        target=np.concatenate(target),
-        kind=np.concatenate(kind),
-        detail=np.concatenate(detail),
+        source=source[:end],
+        target=target[:end],
+        kind=kind[:end],
+        detail=detail[:end],
     )
 
 
@@ -246,7 +291,8 @@ def _unseen(chains: Chains, stray: Stray, certain: Mask) -> Ints:
     first = np.full(len(transactions.kind), -1, dtype=np.int32)
     head = chains.head[rows]
     first[head[::-1]] = rows[::-1]
-    return rows[first[head] == rows]
+    result: Ints = rows[first[head] == rows]
+    return result
 
 
 def _unseen_pairs(

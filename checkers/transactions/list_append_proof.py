@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from checkers import lattice
 from checkers.transactions.columns import Transactions
 from checkers.transactions.components import Graph
-from checkers.transactions.cycles import NAMES, CycleReport, find_cycles
+from checkers.transactions.cycle_kinds import NAMES
+from checkers.transactions.cycles import CycleReport, find_cycles
 from checkers.transactions.dependencies import Dependencies, Edge
 from checkers.transactions.list_append_findings import FINDINGS
 from checkers.transactions.list_append_inference import Inference
@@ -97,11 +98,8 @@ def _needed(model: str) -> frozenset[str]:
 
 def _suffix(model: str) -> str:
     """The orders that a model knows of."""
-    return next(
-        suffix
-        for suffix in reversed(_LEVELS)
-        if any(name.endswith(suffix) for name in _needed(model) & set(NAMES))
-    )
+    names = _needed(model) & set(NAMES)
+    return [suffix for suffix in _LEVELS if any(name.endswith(suffix) for name in names)][-1]
 
 
 def _acyclic(absent: Collection[str], suffix: str) -> bool:

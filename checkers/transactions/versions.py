@@ -193,7 +193,8 @@ class Versions:
     @cached_property
     def failed(self) -> Mask:
         """Whether the writer of each place is known and failed, ``bool[v]``."""
-        return self._outcome == Type.FAIL
+        result: Mask = self._outcome == Type.FAIL
+        return result
 
     @cached_property
     def lasting(self) -> Mask:

@@ -3,7 +3,9 @@
 ``History`` holds one row an event; ``Operations`` holds one row a client operation, in order of
 invocation, with its interval in time. Functions, keys, nodes and values are interned: a column
 holds small integers, and a table gives back what they stand for (code 0 is always ``None``). Lists
-and objects are interned by their JSON form, so equal values have equal codes.
+and objects are interned by their JSON form, so equal values have equal codes. Transactions out of a
+file may be JSON still, and are decoded one by one when somebody asks for them; whoever wants all of
+them takes their texts (:mod:`harness.core.deferred`).
 
 Intervals are closed: two operations that touch in time are concurrent.
 """
@@ -149,7 +151,7 @@ class History:
     functions: tuple[str | None, ...]
     keys: tuple[Any, ...]
     nodes: tuple[str | None, ...]
-    values: tuple[Any, ...]
+    values: Sequence[Any]
     errors: dict[int, Any]
     realtime: bool = True
 
@@ -233,7 +235,7 @@ class History:
         functions: tuple[str | None, ...],
         keys: tuple[Any, ...],
         nodes: tuple[str | None, ...],
-        values: tuple[Any, ...],
+        values: Sequence[Any],
         errors: dict[int, Any],
         realtime: bool = True,
         source: str = "history",

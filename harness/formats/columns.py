@@ -8,13 +8,14 @@ is the one that an :class:`Event` for each line would have made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.core.deferred import Deferred
 from harness.core.history import History, Interner, stable_order
 from harness.core.operation import Type
 from harness.formats.edn import Tuple
@@ -71,10 +72,10 @@ def own_history(columns: Columns, source: str) -> History:
         key=key,
         value=value,
         node=node,
-        functions=functions,
-        keys=keys,
+        functions=tuple(functions),
+        keys=tuple(keys),
         values=values,
-        nodes=nodes,
+        nodes=tuple(nodes),
         errors=columns.errors,
         source=source,
     )
@@ -102,8 +103,12 @@ def jepsen_history(columns: Columns, source: str, *, independent: bool) -> Histo
     )
 
 
-def _merged(values: Sequence[Any], codes: Ints) -> tuple[tuple[Any, ...], Ints]:
-    merged, mapping = Interner.merged(values)
+def _merged(values: Sequence[Any], codes: Ints) -> tuple[Sequence[Any], Ints]:
+    merged: Sequence[Any]
+    if isinstance(values, Deferred):
+        merged, mapping = values.merged()
+    else:
+        merged, mapping = Interner.merged(values)
     return merged, codes if mapping is None else mapping[codes]
 
 
@@ -143,28 +148,40 @@ def _independent(columns: Columns) -> Columns:
     """Keys taken out of the values: of all pairs if any is tagged, or if the values of all clients
     are pairs and reads are invoked with ``[key nil]``."""
     client, tagged = columns.process != _NEMESIS, columns.tagged
-    tuples = _marked(columns, lambda value: isinstance(value, Tuple)) & ~tagged
-    pairs = _marked(columns, lambda value: isinstance(value, list) and len(value) == 2) & ~tagged
-    pairs &= client
+    tuples = _tuples(columns) & ~tagged
     if (tuples | tagged)[client].any():
-        return _split(columns, pairs | tuples)
+        return _split(columns, _pairs(columns) & ~tagged & client | tuples)
     if tagged.any():
         raise Unusual  # the tuples of a nemesis are values
     read = _positions(columns.functions, "read")
     asked = client & np.isin(columns.f, read) & (columns.type == Type.INVOKE)
-    if not asked.any() or not pairs[client].all():
+    if not asked.any():
+        return columns
+    pairs = _pairs(columns) & client
+    if not pairs[client].all():
         return columns
     if any(columns.values[at][1] is not None for at in np.unique(columns.value[asked])):
         return columns
     return _split(columns, pairs)
 
 
-def _marked(columns: Columns, test: Callable[[Any], bool]) -> NDArray[np.bool_]:
-    """The rows whose values pass ``test``; no scalar does."""
-    if {*map(type, columns.values)} <= _SCALARS:
-        return np.zeros(len(columns.value), dtype=bool)
-    passed = np.fromiter(map(test, columns.values), dtype=bool, count=len(columns.values))
+def _tuples(columns: Columns) -> NDArray[np.bool_]:
+    """The rows whose values are tuples; what is deferred is none."""
+    values, passed = columns.values, np.zeros(len(columns.values), dtype=bool)
+    if isinstance(values, Deferred):
+        passed[[at for at, value in values.plain.items() if type(value) is Tuple]] = True
+    elif Tuple in {*map(type, values)}:
+        passed[[at for at, value in enumerate(values) if type(value) is Tuple]] = True
     return passed[columns.value]
+
+
+def _pairs(columns: Columns) -> NDArray[np.bool_]:
+    """The rows whose values are lists of two; no scalar is."""
+    values = columns.values
+    if not isinstance(values, Deferred) and {*map(type, values)} <= _SCALARS:
+        return np.zeros(len(columns.value), dtype=bool)
+    pairs = (isinstance(value, list) and len(value) == 2 for value in values)
+    return np.fromiter(pairs, dtype=bool, count=len(values))[columns.value]
 
 
 def _positions(values: Sequence[Any], wanted: Any) -> list[int]:

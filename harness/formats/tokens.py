@@ -4,12 +4,13 @@ each event.
 They read what is written as usual and nothing else, and so never have to say what is wrong: at the
 first byte that is not usual they give up (:class:`Unusual`), and the readers in plain Python read
 the file from its beginning. Files are read in pieces, also compressed ones, so that no more than a
-piece and the columns are in memory.
+piece and the columns are in memory. Transactions stay JSON until somebody asks for one of them
+(:mod:`harness.core.deferred`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ import msgspec
 import numpy as np
 
 from harness.core import kernels
+from harness.core.deferred import Deferred
 from harness.formats.columns import Columns, Ints, Unusual
 from harness.formats.packed import BROKEN, open_packed
 
@@ -24,6 +26,9 @@ __all__ = ["tokenize", "tokenize_pieces"]
 
 _PIECE = 1 << 22
 _FORMATS = {"json": 0, "edn": 1}
+
+Table = tuple[int, bytes, bytes, bytes, tuple[bytes, bytes, tuple[bytes, ...]]]
+"""As ``tokens_tables`` says it."""
 
 Decode = Callable[[str], list[Any]]
 """EDN that JSON cannot say, a value a line, to values. Raises ``ValueError``."""
@@ -87,7 +92,7 @@ def _taken(pieces: Iterator[bytes], count: int) -> bytes:
 def _columns(
     parts: list[list[bytes]],
     marks: Ints,
-    tables: tuple[tuple[int, bytes, bytes, bytes], ...],
+    tables: tuple[Table, ...],
     format: Literal["json", "edn"],
     decode: Decode,
 ) -> Columns:
@@ -121,25 +126,30 @@ def _joined(part: list[bytes]) -> Ints:
     return column
 
 
-def _values(table: tuple[int, bytes, bytes, bytes], decode: Decode) -> list[Any]:
+def _values(table: Table, decode: Decode) -> Sequence[Any]:
     """What the codes of a table mean; ``None`` for code 0."""
-    count, json, text, codes = table
+    count, json, text, codes, (deferred, sizes, blocks) = table
     try:
         plain = msgspec.json.decode(b"".join((b"[", memoryview(json)[:-1], b"]")), type=list)
         others = decode(text.decode()) if text else []
     except (msgspec.DecodeError, ValueError) as error:
         raise Unusual from error
     places = np.frombuffer(codes, dtype=np.int32)
-    if len(plain) + len(others) != count or len(others) != len(places):
+    later = np.frombuffer(deferred, dtype=np.int32)
+    if len(plain) + len(others) + len(later) != count or len(others) != len(places):
         raise Unusual
-    if not others:
+    if not others and not len(later):
         return [None, *plain]
-    values: list[Any] = [None] * (count + 1)
-    for place, other in zip(places.tolist(), others, strict=True):
-        values[place] = other
     usual = np.ones(count + 1, dtype=bool)
     usual[0] = False
     usual[places] = False
-    for place, one in zip(np.flatnonzero(usual).tolist(), plain, strict=True):
-        values[place] = one
-    return values
+    usual[later] = False
+    values = dict(zip(np.flatnonzero(usual).tolist(), plain, strict=True))
+    values |= dict(zip(places.tolist(), others, strict=True))
+    values = {0: None, **{place: values[place] for place in sorted(values)}}
+    if not len(later):
+        return [*values.values()]
+    begins, ends = np.zeros((2, count + 1), dtype=np.int64)
+    ends[later] = np.cumsum(np.frombuffer(sizes, dtype=np.int64))
+    begins[later] = ends[later] - np.frombuffer(sizes, dtype=np.int64)
+    return Deferred(blocks, begins, ends, values)

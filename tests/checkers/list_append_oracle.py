@@ -349,6 +349,7 @@ def disagreements(txns: list[Txn], tally: Counter[str], *, realtime: bool = True
     if found.reason == "vacuous":
         tally["vacuous"] += 1
         return []
+    tally.update(f"anomaly {name}" for name in found.details["anomaly_counts"])
     wrong = []
     for model, judge in JUDGES.items():
         if not realtime and model.startswith("strict") | (model == "strong-snapshot-isolation"):

@@ -10,4 +10,5 @@
 extern PyMethodDef graph_methods[];
 extern PyMethodDef search_methods[];
 extern PyMethodDef tokens_methods[];
+extern PyMethodDef transactions_methods[];
 extern PyMethodDef versions_methods[];

@@ -8,12 +8,15 @@
 //   int64[n] as bytes: index, time, process (-1: nemesis), type, and the codes of function, key and
 //   value; then the code of the node (JSON) or whether the value was a tagged tuple (EDN). In EDN an
 //   index or time that is not given is -1. errors: int64[][2], row of these columns and code.
-// tokens_tables(tokens) -> ((count, json, text, codes), ...); ValueError after it gave up
+// tokens_tables(tokens) -> ((count, json, text, codes, deferred), ...); ValueError after it gave up,
+// or when they were taken before
 //   What the codes 1 to count mean, for functions, keys, values, nodes, errors and extras (fields
 //   that are read only to see whether they are well-formed). json: values with a comma after each,
-//   in order of code, but for codes (int32[]), whose EDN is in text, with a newline after each.
+//   in order of code, but for codes (int32[]), whose EDN is in text, with a newline after each, and
+//   for what is deferred: codes (int32[]), sizes (int64[]) and blocks, bytes in which the JSON of
+//   these stands without anything between; no text crosses blocks.
 // One of them is used by one thread at a time (RuntimeError).
-#include "native.hpp"
+#include "bytes.hpp"
 #include "tokens_edn.hpp"
 #include "tokens_json.hpp"
 
@@ -82,12 +85,6 @@ PyObject* tokens_new(PyObject*, PyObject* args) {
   return capsule;
 }
 
-template <typename T>
-PyObject* bytes_of(const std::vector<T>& items) {
-  return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(items.data()),
-                                   static_cast<Py_ssize_t>(items.size() * sizeof(T)));
-}
-
 // The columns as bytes; they are empty then, ready for the next ones.
 PyObject* taken(Reader& reader) {
   PyObject* columns = PyTuple_New(COLUMNS);
@@ -148,23 +145,46 @@ PyObject* tokens_feed(PyObject*, PyObject* args) {
   return result;
 }
 
-PyObject* table(const Reader& reader, Which which) {
-  const Table& one = reader.tables[which];
+// The blocks themselves, which are gone then.
+PyObject* drained_blocks(Blocks<char>& text) {
+  PyObject* tuple = PyTuple_New(static_cast<Py_ssize_t>(text.blocks()));
+  Py_ssize_t place = 0;
+  text.drain([&tuple, &place](const char* begin, std::size_t count) {
+    if (tuple == nullptr) return;
+    PyObject* bytes = PyBytes_FromStringAndSize(begin, static_cast<Py_ssize_t>(count));
+    if (bytes == nullptr || PyTuple_SetItem(tuple, place++, bytes) < 0) Py_CLEAR(tuple);
+  });
+  return tuple;
+}
+
+PyObject* table(Reader& reader, Which which) {
+  Table& one = reader.tables[which];
   const std::vector<i32>& others = reader.others(which);
+  const std::vector<i32>& deferred = one.deferred_codes();
+  const auto count = static_cast<Py_ssize_t>(one.count());
   std::string text;
+  std::vector<i64> sizes;
   try {
     for (i32 code : others) {
       const Span span = one.span(code);
       text.append(span.begin, span.size());
       text.push_back('\n');
     }
+    sizes.reserve(deferred.size());
+    for (i32 code : deferred) sizes.push_back(static_cast<i64>(one.span(code).size()));
   } catch (const std::bad_alloc&) {
     return PyErr_NoMemory();
   }
-  const std::string& json = reader.json(which);
-  return Py_BuildValue("ny#y#N", static_cast<Py_ssize_t>(one.count()), json.data(),
-                       static_cast<Py_ssize_t>(json.size()), text.data(),
-                       static_cast<Py_ssize_t>(text.size()), bytes_of(others));
+  one.forget();
+  PyObject* codes = bytes_of(others);
+  PyObject* deferred_codes = bytes_of(deferred);
+  PyObject* deferred_sizes = bytes_of(sizes);
+  std::vector<i64>().swap(sizes);
+  PyObject* json = drained(reader.json(which));
+  PyObject* blocks = drained_blocks(one.deferred_text);
+  return Py_BuildValue("nNy#N(NNN)", count, json, text.data(),
+                       static_cast<Py_ssize_t>(text.size()), codes, deferred_codes, deferred_sizes,
+                       blocks);
 }
 
 PyObject* tokens_tables(PyObject*, PyObject* args) {
@@ -173,9 +193,10 @@ PyObject* tokens_tables(PyObject*, PyObject* args) {
   Held reader(capsule);
   if (!reader) return nullptr;
   if (reader->failed) {
-    PyErr_SetString(PyExc_ValueError, "this tokenizer gave up");
+    PyErr_SetString(PyExc_ValueError, "this tokenizer gave up, or its tables were taken");
     return nullptr;
   }
+  reader->failed = true;
   PyObject* tables = PyTuple_New(TABLES);
   if (tables == nullptr) return nullptr;
   for (int i = 0; i < TABLES; ++i) {

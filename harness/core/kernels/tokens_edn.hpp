@@ -2,7 +2,7 @@
 // a vector or list or not, each with a process, type and f. What harness/formats/edn.py would read
 // otherwise than here is unusual.
 #pragma once
-#include "tokens_json_of_edn.hpp"
+#include "tokens_plain_edn.hpp"
 
 #include <algorithm>
 
@@ -25,7 +25,7 @@ class EdnReader : public Reader {
       begin = at;
     }
   }
-  const std::string& json(Which which) const override { return json_[which]; }
+  Blocks<char>& json(Which which) override { return json_[which]; }
   const std::vector<i32>& others(Which which) const override { return others_[which]; }
 
  private:
@@ -125,6 +125,7 @@ class EdnReader : public Reader {
         }
       }
     }
+    if (field == F_VALUE) return value(at, end, row);
     Span span;
     if (const Found found = any(at, end, span); found != Found::USUAL) return found;
     switch (field) {
@@ -134,7 +135,6 @@ class EdnReader : public Reader {
         return row.cells[PROCESS] >= 0 ? Found::USUAL : Found::UNUSUAL;
       case F_TYPE: return type(span, row.cells[TYPE]);
       case F_F: return code(FUNCTIONS, span, row.cells[F]);
-      case F_VALUE: return code(VALUES, span, row.cells[VALUE]);
       case F_KEY: return code(KEYS, span, row.cells[KEY]);
       case F_ERROR: return code(ERRORS, span, row.error);
       case F_TIME: return number(span, row.cells[TIME]);
@@ -142,20 +142,30 @@ class EdnReader : public Reader {
       default: return extra(span);
     }
   }
+  Found value(const char*& at, const char* end, Row& row) {
+    Span span;
+    if (at != end && *at == '[' && plain_.transaction(at, end, span)) {
+      bool fresh;
+      row.cells[VALUE] = tables[VALUES].code(span, fresh, true);
+      return row.cells[VALUE] == 0 ? Found::UNUSUAL : Found::USUAL;
+    }
+    const Found found = any(at, end, span);
+    return found == Found::USUAL ? code(VALUES, span, row.cells[VALUE]) : found;
+  }
   // The key and the value of a tuple, behind its tag.
   Found tuple(const char*& at, const char* end, Row& row) {
-    Span key, value;
+    Span key;
     skip_blanks(at, end);
     if (at == end) return Found::MORE;
     if (*at++ != '[') return Found::UNUSUAL;
     if (const Found found = any(at, end, key); found != Found::USUAL) return found;
-    if (const Found found = any(at, end, value); found != Found::USUAL) return found;
+    skip_blanks(at, end);
+    if (const Found found = value(at, end, row); found != Found::USUAL) return found;
     skip_blanks(at, end);
     if (at == end) return Found::MORE;
     if (*at++ != ']') return Found::UNUSUAL;
     row.cells[LAST] = 1;
-    const Found found = code(KEYS, key, row.cells[KEY]);
-    return found == Found::USUAL ? code(VALUES, value, row.cells[VALUE]) : found;
+    return code(KEYS, key, row.cells[KEY]);
   }
   static Found number(Span span, i64& cell) {
     if (span.is("nil")) return Found::USUAL;
@@ -173,23 +183,49 @@ class EdnReader : public Reader {
       cell = 0;
       return which == FUNCTIONS ? Found::UNUSUAL : Found::USUAL;
     }
-    bool fresh = false;
-    const i32 code = tables[which].code(span, fresh);
+    bool fresh = false, plain;
+    i32 code;
+    if (which == VALUES && nested(span) && json_of(span, plain) && plain && is_transaction()) {
+      // No other text begins like that: what is known by its EDN cannot be said so in JSON.
+      code = tables[which].code({scratch_.data(), scratch_.data() + scratch_.size() - 1}, fresh, true);
+    } else {
+      code = tables[which].code(span, fresh);
+      if (fresh && !json_of(span, plain)) {
+        others_[which].push_back(code);
+      } else if (fresh) {
+        char* to = json_[which].room(scratch_.size());
+        std::memcpy(to, scratch_.data(), scratch_.size());
+        json_[which].advance(scratch_.size());
+      }
+    }
     if (code == 0) return Found::UNUSUAL;
-    if (fresh && !append_json(span, json_[which])) others_[which].push_back(code);
     cell = code;
     return Found::USUAL;
   }
+  static bool nested(Span span) {
+    const char* at = span.begin;
+    if (*at != '[' && *at != '(') return false;
+    skip_blanks(++at, span.end);
+    return *at == '[' || *at == '(';
+  }
+  // The form as JSON, and a comma, in scratch_.
+  bool json_of(Span span, bool& plain) {
+    scratch_.clear();
+    return append_json(span, scratch_, plain);
+  }
+  bool is_transaction() const { return std::string_view(scratch_).substr(0, 3) == "[[\""; }
   // A field that nobody asks for must be well-formed, and that is all.
   Found extra(Span span) {
-    scratch_.clear();
+    bool plain;
     i64 unused;
-    if (append_json(span, scratch_) && ascii(span)) return Found::USUAL;
+    if (json_of(span, plain) && ascii(span)) return Found::USUAL;
     return code(EXTRAS, span, unused);
   }
 
   char opener_ = 0;
-  std::string json_[TABLES], scratch_;
+  Blocks<char> json_[TABLES];
+  std::string scratch_;
+  PlainEdn plain_;
   std::vector<i32> others_[TABLES];
 };
 

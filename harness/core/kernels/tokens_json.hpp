@@ -1,7 +1,8 @@
 // The lines of history.jsonl that are written as usual: an object with the fields of an event, each
-// at most once, whose numbers are plain. Values are only delimited here; msgspec reads them.
+// at most once, whose numbers are plain. Values are only delimited here; msgspec reads them, but for
+// transactions, which are read when somebody asks for them.
 #pragma once
-#include "tokens_table.hpp"
+#include "tokens_plain.hpp"
 
 namespace tokens {
 
@@ -49,11 +50,17 @@ class JsonReader : public Reader {
       skip(at, end);
       if (!take(at, end, ':')) return false;
       skip(at, end);
-      if (!any(at, end, value)) return false;
       const int field = named({name.begin + 1, name.end - 1});
       if (field < 0 || (seen >> field & 1u) != 0) return false;
       seen |= 1u << field;
-      if (!put(static_cast<Field>(field), value, row)) return false;
+      if (field == F_VALUE && plain_transaction(at, end, value, scratch_)) {
+        bool fresh;
+        row.cells[VALUE] = tables[VALUES].code(value, fresh, true);
+        if (row.cells[VALUE] == 0) return false;
+      } else {
+        if (!any(at, end, value)) return false;
+        if (!put(static_cast<Field>(field), value, row)) return false;
+      }
       skip(at, end);
     } while (take(at, end, ','));
     if (!take(at, end, '}')) return false;
@@ -152,6 +159,7 @@ class JsonReader : public Reader {
   }
 
   i64 lines_ = 0;
+  std::string scratch_;
 };
 
 }  // namespace tokens

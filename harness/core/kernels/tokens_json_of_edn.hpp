@@ -99,9 +99,12 @@ inline void append_quoted(const char* begin, const char* end, std::string& json)
   json.append(begin, end);
   json.push_back('"');
 }
-inline bool append_atom(Span span, std::string& json) {
+// plain becomes false where another text may say the same (see tokens_plain.hpp).
+inline bool append_atom(Span span, std::string& json, bool& plain) {
   const char first = *span.begin;
-  if (first == ':') {
+  if (digit(first) && (first != '0' || span.size() == 1) && natural(span) >= 0) {
+    json.append(span.begin, span.size());
+  } else if (first == ':') {
     append_quoted(span.begin + 1, span.end, json);
   } else if (span.is("nil")) {
     json += "null";
@@ -110,6 +113,7 @@ inline bool append_atom(Span span, std::string& json) {
   } else if (letter(first) || first == '_') {
     append_quoted(span.begin, span.end, json);  // a symbol
   } else if (plain_float(span)) {
+    plain = false;
     json.append(span.begin, span.end);
   } else {
     if (span.size() > 1 && span.end[-1] == 'N') --span.end;
@@ -120,9 +124,10 @@ inline bool append_atom(Span span, std::string& json) {
   }
   return true;
 }
-inline bool append_string(const char* begin, const char* end, std::string& json) {
+inline bool append_string(const char* begin, const char* end, std::string& json, bool& plain) {
   for (const char* at = begin + 1; at != end - 1; ++at) {
     if (static_cast<unsigned char>(*at) < 0x20) return false;
+    if (*at == '\\' || static_cast<unsigned char>(*at) >= 0x7f) plain = false;
     if (*at == '\\' && std::strchr("\"\\/bfnrt", *++at) == nullptr) return false;
     if (*at == 0) return false;
   }
@@ -131,8 +136,9 @@ inline bool append_string(const char* begin, const char* end, std::string& json)
 }
 // Appends a form, and a comma, as JSON to json. False, and nothing appended: JSON cannot say it, or
 // not without doubt (maps, tags, large numbers, escapes in strings that differ).
-inline bool append_json(Span span, std::string& json) {
+inline bool append_json(Span span, std::string& json, bool& plain) {
   const std::size_t before = json.size();
+  plain = true;
   Brackets brackets;
   bool prefix;
   for (const char* at = span.begin; at != span.end;) {
@@ -144,7 +150,7 @@ inline bool append_json(Span span, std::string& json) {
     const char* begin = at;
     bool fine = true;
     if (c == '"') {
-      fine = string(at, span.end) == Found::USUAL && append_string(begin, at, json);
+      fine = string(at, span.end) == Found::USUAL && append_string(begin, at, json, plain);
     } else if (c == '{' || (c == '#' && span.end - at > 1 && at[1] != '{')) {
       fine = false;
     } else if (c == '[' || c == '(' || c == '#') {
@@ -156,7 +162,7 @@ inline bool append_json(Span span, std::string& json) {
       json.push_back(']');
     } else {
       while (at != span.end && atom_goes_on(*at)) ++at;
-      fine = at != begin && append_atom({begin, at}, json);
+      fine = at != begin && append_atom({begin, at}, json, plain);
     }
     if (!fine) {
       json.resize(before);

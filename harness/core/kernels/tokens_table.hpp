@@ -1,5 +1,7 @@
 // What the tokenizers share: a cursor that never passes its end, tables of distinct spans, and rows.
 #pragma once
+#include "blocks.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -79,20 +81,22 @@ inline i64 natural(Span span) {
   return value;
 }
 
-// Distinct spans of bytes and their codes, from 1 in order of appearance (0 is the null value).
+// Distinct spans of bytes and their codes, from 1 in order of appearance (0 is the null value). Some
+// are deferred: nobody needs what they mean before somebody asks for it.
 class Table {
  public:
-  // How the spans are kept: with this character after each.
+  // How the spans are kept that are not deferred: with this character after each.
   explicit Table(char separator) : separator_(separator) {}
 
   // The code of these bytes, 0 if there is no room for another. fresh: they were not there before.
-  i32 code(Span span, bool& fresh) {
+  // The same bytes must not be deferred once, and then not.
+  i32 code(Span span, bool& fresh, bool deferred = false) {
     const u64 hash = hashed(span);
     std::size_t slot = hash & mask();
     while (i32 code = slots_[slot]) {
       const Entry& entry = entries_[static_cast<std::size_t>(code - 1)];
       if (entry.hash == hash && entry.size == span.size() &&
-          std::memcmp(text_.data() + entry.offset, span.begin, entry.size) == 0) {
+          std::memcmp(entry.begin, span.begin, entry.size) == 0) {
         fresh = false;
         return code;
       }
@@ -100,29 +104,45 @@ class Table {
     }
     if (entries_.size() >= ENTRIES_MAX) return 0;
     fresh = true;
-    entries_.push_back({hash, text_.size(), span.size()});
-    text_.append(span.begin, span.size());
-    text_.push_back(separator_);
-    slots_[slot] = static_cast<i32>(entries_.size());
+    const i32 code = static_cast<i32>(entries_.size() + 1);
+    if (deferred) deferred_codes_.push_back(code);
+    entries_.push_back({hash, kept(span, deferred), span.size()});
+    slots_[slot] = code;
     if (2 * entries_.size() > slots_.size()) grow();
-    return static_cast<i32>(entries_.size());
+    return code;
   }
   std::size_t count() const { return entries_.size(); }
-  // All spans, with the separator after each.
-  const std::string& text() const { return text_; }
   Span span(i32 code) const {
     const Entry& entry = entries_[static_cast<std::size_t>(code - 1)];
-    const char* begin = text_.data() + entry.offset;
-    return {begin, begin + entry.size};
+    return {entry.begin, entry.begin + entry.size};
   }
+  const std::vector<i32>& deferred_codes() const { return deferred_codes_; }
+
+  // Leaves nothing but the bytes; then these can be taken: all spans, with the separator after each
+  // of those that are not deferred.
+  void forget() {
+    std::vector<Entry>().swap(entries_);
+    std::vector<i32>().swap(slots_);
+  }
+  Blocks<char> plain, deferred_text;
 
  private:
   struct Entry {
     u64 hash;
-    std::size_t offset, size;
+    const char* begin;
+    std::size_t size;
   };
   static constexpr std::size_t ENTRIES_MAX = std::size_t{1} << 30;
 
+  const char* kept(Span span, bool deferred) {
+    Blocks<char>& blocks = deferred ? deferred_text : plain;
+    const std::size_t size = span.size() + (deferred ? 0 : 1);
+    char* begin = blocks.room(size);
+    std::memcpy(begin, span.begin, span.size());
+    if (!deferred) begin[span.size()] = separator_;
+    blocks.advance(size);
+    return begin;
+  }
   std::size_t mask() const { return slots_.size() - 1; }
   static u64 mixed(u64 hash, u64 word) {
     hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
@@ -151,9 +171,9 @@ class Table {
   }
 
   char separator_;
-  std::string text_;
   std::vector<Entry> entries_;
   std::vector<i32> slots_ = std::vector<i32>(64);
+  std::vector<i32> deferred_codes_;
 };
 
 enum Column { INDEX, TIME, PROCESS, TYPE, F, KEY, VALUE, LAST, COLUMNS };
@@ -179,15 +199,15 @@ class Reader {
   // Reads whole forms of what lies from begin to end; begin is moved to what was not read.
   // last: nothing comes after it. USUAL or UNUSUAL.
   virtual Found feed(const char*& begin, const char* end, bool last) = 0;
-  // The table as the text of one JSON array's items, each with a comma after it, and what JSON
-  // cannot say: codes, and their text as EDN, each with a newline after it.
-  virtual const std::string& json(Which which) const { return tables[which].text(); }
+  // What is not deferred in the table, as the text of one JSON array's items, each with a comma after
+  // it; and what JSON cannot say: codes, and their text as EDN, each with a newline after it.
+  virtual Blocks<char>& json(Which which) { return tables[which].plain; }
   virtual const std::vector<i32>& others(Which) const { return none_; }
 
   Table tables[TABLES];
   std::vector<i64> columns[COLUMNS];
   std::vector<i64> errors;  // row of these columns and code, in turn
-  bool failed = false;
+  bool failed = false;      // or its tables were taken
 
  protected:
   void push(const Row& row) {
