@@ -29,6 +29,7 @@ from checkers.convergence.quiescence import (
     known_quiescence,
     reads_of,
     rows_of,
+    why_unread,
 )
 from checkers.convergence.subset_sums import NO, UNDECIDED, YES, reachable
 from harness.core.contracts import CheckContext
@@ -97,14 +98,7 @@ def judge_counters(
         keys += 1
         if len(counter.adds) and not final.any():
             unread += 1
-    if unread:
-        why = f": {rest.why}" if rest is not None and rest.why else ""
-        findings.undecided(
-            "unread" if rest is not None else "unsupported",
-            None,
-            f"whether additions were lost is not known, for on {unread:,} of {keys:,} keys no read "
-            f"was final{why}.",
-        )
+    findings.unread("whether additions were lost", unread, keys, why_unread(rest))
     details: dict[str, Any] = {
         "keys": keys,
         "additions": int(happened.sum()),
@@ -204,22 +198,7 @@ def _final(counter: _Counter, final: Bools, rest: Quiescence) -> None:
     _undecided(counter, int((answers == UNDECIDED).sum()))
     different = places[counter.values[places] != counter.values[places[0]]]
     if len(different) and rest.settled[counter.key]:
-        _differ(counter, int(places[0]), int(different[0]))
-
-
-def _differ(counter: _Counter, one: int, other: int) -> None:
-    say = counter.findings
-    first, second = int(counter.reads[one]), int(counter.reads[other])
-    say.report(
-        "divergence",
-        counter.key,
-        lambda: (first, second),
-        lambda: (
-            f"{say.who(first)} answered {counter.values[one]} at the end (from "
-            f"{say.called(first)}), but {say.who(second)} answered {counter.values[other]} (from "
-            f"{say.called(second)})."
-        ),
-    )
+        counter.findings.diverged(int(counter.reads[places[0]]), int(counter.reads[different[0]]))
 
 
 def _lost(counter: _Counter, place: int, unsure: Ints, total: int) -> None:

@@ -127,6 +127,31 @@ class Findings:
         told = begin(None if key is None else self.history.keys[key], sentence)
         self._undecided.setdefault(reason, []).append(told)
 
+    def diverged(self, one: int, other: int) -> None:
+        """The final reads at these rows differ."""
+        self.report(
+            "divergence",
+            self.key_of(one),
+            lambda: (one, other),
+            lambda: (
+                f"{self.who(one)} answered {show(self.result(one))} at the end (from "
+                f"{self.called(one)}), but {self.who(other)} answered {show(self.result(other))} "
+                f"(from {self.called(other)})."
+            ),
+        )
+
+    def unread(self, what: str, count: int, keys: int, why: str | None) -> None:
+        """On ``count`` of ``keys`` keys that were changed no read was final, so that ``what`` is
+        not known. ``why``: what kept them from rest, if anything did; None: nobody can tell."""
+        if not count:
+            return
+        because = f": {why}" if why else ""
+        self.undecided(
+            "unsupported" if why is None else "unread",
+            None,
+            f"{what} is not known, for on {count:,} of {keys:,} keys no read was final{because}.",
+        )
+
     # Words.
 
     def at(self, time_ns: int) -> str:

@@ -39,6 +39,7 @@ from checkers.convergence.quiescence import (
     reads_of,
     replicas,
     rows_of,
+    why_unread,
 )
 from checkers.convergence.satisfaction import Effort, Exhausted
 from checkers.convergence.set_observations import Observations, observations
@@ -93,14 +94,7 @@ class OrSet:
             unread += not _covered(seen, rest)
         if not reads.any() and not findings.counts:
             return unknown(self.name, "vacuous", "Nothing was checked: no read succeeded.")
-        if unread:
-            why = f": {rest.why}" if rest is not None and rest.why else ""
-            findings.undecided(
-                "unread" if rest is not None else "unsupported",
-                None,
-                f"whether elements were lost is not known, for on {unread:,} of {keys:,} keys no "
-                f"read was final{why}.",
-            )
+        findings.unread("whether elements were lost", unread, keys, why_unread(rest))
         final = 0 if rest is None else len(rest.final)
         return findings.verdict(
             self.name,

@@ -42,6 +42,7 @@ __all__ = [
     "reads_of",
     "replicas",
     "rows_of",
+    "why_unread",
 ]
 
 Ints = NDArray[np.int64]
@@ -162,6 +163,11 @@ def known_quiescence(
         return quiescence(history, context, reads, updates)
     except Unsupported:
         return None
+
+
+def why_unread(rest: Quiescence | None) -> str | None:
+    """What keeps reads from being final: None if the history does not tell."""
+    return None if rest is None else rest.why
 
 
 def _rest(history: History, context: CheckContext, updates: Bools) -> tuple[Ints, Bools, str]:

@@ -242,24 +242,11 @@ def _final_answers(findings: Findings, rest: Quiescence, answer: Ints) -> _Compa
             query = tuple(int(column[group[0]]) for column in queries(history))
             alike[query] = int(answer[group[0]])
         elif rest.settled[key]:
-            _diverged(findings, key, int(group[0]), int(others[0]))
+            findings.diverged(int(group[0]), int(others[0]))
         else:
             undecided = "replicas differ, but an update may still take effect"
     return _Compared(
         took_ns=_took(history, rest, answer, alike), queries=compared, undecided=undecided
-    )
-
-
-def _diverged(findings: Findings, key: int, one: int, other: int) -> None:
-    findings.report(
-        "divergence",
-        key,
-        lambda: (one, other),
-        lambda: (
-            f"{findings.who(one)} answered {_told(findings, one)} at the end (from "
-            f"{findings.called(one)}), but {findings.who(other)} answered "
-            f"{_told(findings, other)} (from {findings.called(other)})."
-        ),
     )
 
 

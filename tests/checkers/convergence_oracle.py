@@ -12,178 +12,40 @@ it.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations, product
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from multiprocessing import Pool
 from typing import Any
 
 from harness.core.contracts import CheckContext
-from harness.core.history import History
-from harness.core.operation import Event
 from harness.core.verdict import Validity, Verdict
 from harness.registry import INSTALLED
+from tests.checkers.convergence_definitions import (
+    judge_convergence,
+    judge_counter,
+    judge_lww,
+    judge_mv,
+    judge_or_set,
+    judge_sequence,
+    judge_set,
+)
+from tests.checkers.convergence_histories import (
+    counter_rows,
+    or_set_rows,
+    register_rows,
+    sequence_rows,
+    set_rows,
+    stamped_rows,
+)
+from tests.checkers.convergence_rows import Row, indexed
 
-__all__ = ["TYPES", "Row", "build", "compare", "judged"]
+__all__ = ["TYPES", "Type", "compare", "judged"]
 
 _CHUNK = 500
 VALID, INVALID, UNKNOWN = Validity.VALID, Validity.INVALID, Validity.UNKNOWN
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One operation; times in ticks. ``ret`` is None when it never completes."""
-
-    process: int
-    f: str
-    argument: Any = None
-    result: Any = None
-    call: int
-    ret: int | None
-    outcome: str = "ok"
-    key: Any = None
-    node: str | None = None
-
-    @property
-    def ok(self) -> bool:
-        return self.outcome == "ok" and self.ret is not None
-
-    @property
-    def end(self) -> float:
-        """When it certainly was over."""
-        return float("inf") if self.ret is None or self.outcome == "info" else self.ret
-
-    @property
-    def replica(self) -> tuple[int, Any]:
-        return (0, self.node) if self.node is not None else (1, self.process)
-
-    def before(self, other: Row) -> bool:
-        return self.end < other.call
-
-    def precedes(self, other: Row) -> bool:
-        """In the session of one replica."""
-        return self.replica == other.replica and self.before(other)
-
-
-def build(rows: Sequence[Row], *, scale: int = 1_000_000, shift: int = 0) -> History:
-    """The history of ``rows``; at equal times, events keep the order of their operations."""
-    return indexed(rows, scale=scale, shift=shift)[0]
-
-
-def indexed(
-    rows: Sequence[Row], *, scale: int = 1_000_000, shift: int = 0
-) -> tuple[History, dict[int, Row]]:
-    """The history of ``rows``, and which of them was invoked at each index."""
-    events: list[tuple[int, int, int, dict[str, Any], Row]] = []
-    for place, row in enumerate(sorted(rows, key=lambda row: row.call)):
-        common = {"process": row.process, "f": row.f, "key": row.key, "node": row.node}
-        asked = {**common, "type": "invoke", "value": row.argument}
-        events.append((row.call, place, 0, asked, row))
-        if row.ret is not None:
-            value = row.result if row.outcome == "ok" else row.argument
-            done = {**common, "type": row.outcome, "value": value}
-            events.append((row.ret, place, 1, done, row))
-    events.sort(key=lambda event: event[:3])
-    made = History.from_events(
-        Event(index=index, time=at * scale + shift, **fields)
-        for index, (at, _, _, fields, _) in enumerate(events)
-    )
-    called = {index: row for index, (*_, step, _, row) in enumerate(events) if step == 0}
-    return made, called
-
-
-# --- random histories ------------------------------------------------------------------------
-
-
-Ask = Callable[[random.Random, str], tuple[Any, Any]]
-
-
-def intervals(
-    source: random.Random, functions: Mapping[str, int], ask: Ask, operations: int
-) -> list[Row]:
-    """Operations of one to three processes; times collide, some fail, and some never end. A few
-    reads often come at the end, when all else is over."""
-    processes = source.randint(1, 3)
-    clock = [source.randint(0, 2) for _ in range(processes)]
-    names = list(range(processes))
-    nodes = source.choice((False, False, True))
-    keys = source.choice(((None,), (None,), (None,), ("x", "y")))
-    sure = source.random() < 0.5
-    ticks = source.choice((1, 3, 8))
-    ending = source.random() < 0.7
-    rows: list[Row] = []
-    for number in range(operations):
-        late = ending and number >= operations - source.choice((1, 2, 2, 3))
-        which = source.randrange(processes)
-        if late:
-            clock[which] = max(*clock, *(row.ret or 0 for row in rows), 0) + source.choice((0, 1))
-        f = "read" if late else source.choices([*functions], [*functions.values()])[0]
-        call = clock[which] + source.randint(0, max(1, ticks // 2))
-        ret: int | None = call + source.randint(0, ticks)
-        assert ret is not None
-        clock[which] = ret
-        outcome = "ok"
-        if not sure and f not in ("read", "contains"):
-            outcome = source.choices(["ok", "info", "fail", "open"], [12, 4, 2, 1])[0]
-        argument, result = ask(source, f)
-        rows.append(
-            Row(
-                process=names[which],
-                f=f,
-                argument=argument,
-                result=result,
-                call=call,
-                ret=None if outcome == "open" else ret,
-                outcome="info" if outcome == "open" else outcome,
-                key=source.choice(keys),
-                node=f"n{which}" if nodes else None,
-            )
-        )
-        if outcome in ("info", "open"):
-            names[which] += processes
-    return rows
-
-
-# --- what is final ---------------------------------------------------------------------------
-
-
-def final_reads(rows: Sequence[Row], key: Any, updates: tuple[str, ...]) -> list[Row]:
-    """The last read of each replica, of those that began after all updates of the key were over or
-    given up."""
-    made = [row for row in rows if row.key == key and row.f in updates and row.outcome != "fail"]
-    rest = max((row.call if row.ret is None else row.ret for row in made), default=-1)
-    last: dict[Any, Row] = {}
-    for row in sorted(rows, key=lambda row: row.call):
-        if row.key == key and row.f in ("read", "contains") and row.ok and row.call > rest:
-            last[row.replica, row.f, json.dumps(row.argument)] = row
-    return list(last.values())
-
-
-def settled(rows: Sequence[Row], key: Any, updates: tuple[str, ...]) -> bool:
-    """No update is still open: those that were given up are over."""
-    return not any(row.ret is None for row in rows if row.key == key and row.f in updates)
-
-
-def keys_of(rows: Sequence[Row]) -> list[Any]:
-    return list(dict.fromkeys(row.key for row in rows))
-
-
-def sums(amounts: Iterable[int]) -> set[int]:
-    found = {0}
-    for amount in amounts:
-        found |= {one + amount for one in found}
-    return found
-
-
-def subsets(rows: Sequence[Any]) -> Iterable[tuple[Any, ...]]:
-    return (some for size in range(len(rows) + 1) for some in combinations(rows, size))
-
-
-# --- the types -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,384 +59,70 @@ class Type:
     options: Mapping[str, Any]
 
 
-def _counter_rows(source: random.Random, amounts: Sequence[int]) -> list[Row]:
-    def ask(source: random.Random, f: str) -> tuple[Any, Any]:
-        amount = source.choice(amounts)
-        return (amount, amount) if f == "add" else (None, 0)
-
-    rows = intervals(source, {"add": 3, "read": 2}, ask, source.randint(2, 7))
-    return [_counted(source, rows, row) for row in rows]
-
-
-def _counted(source: random.Random, rows: Sequence[Row], row: Row) -> Row:
-    """A read with a sum that may be right."""
-    if row.f != "read":
-        return row
-    adds = [other for other in rows if other.f == "add" and other.key == row.key]
-    likely = [add for add in adds if add.before(row) or source.random() < 0.4]
-    value = sum(add.argument for add in likely if add.outcome != "fail")
-    if source.random() < 0.25:
-        value += source.choice([-3, -2, -1, 1, 2, 5])
-    return replace(row, result=value)
-
-
-def _judge_counter(rows: Sequence[Row], *, growing: bool) -> bool | None:
-    if not any(row.f == "read" and row.ok for row in rows):
-        return None
-    unread = False
-    for key in keys_of(rows):
-        mine = [row for row in rows if row.key == key]
-        adds = [row for row in mine if row.f == "add" and row.outcome != "fail"]
-        reads = [row for row in mine if row.f == "read" and row.ok]
-        final = final_reads(rows, key, ("add",))
-        for read in reads:
-            begun = [add.argument for add in adds if add.call <= read.end]
-            if read.result not in sums(begun):
-                return False
-        sure = sum(add.argument for add in adds if add.ok)
-        reached = {sure + more for more in sums(add.argument for add in adds if not add.ok)}
-        if any(read.result not in reached for read in final):
-            return False
-        if settled(rows, key, ("add",)) and len({read.result for read in final}) > 1:
-            return False
-        if growing:
-            if any(add.ok and add.argument < 0 for add in adds):
-                return False
-            if any(a.precedes(b) and a.result > b.result for a, b in product(reads, reads)):
-                return False
-        unread |= bool(adds) and not final
-    return None if unread else True
-
-
-def _set_rows(source: random.Random) -> list[Row]:
-    def ask(source: random.Random, f: str) -> tuple[Any, Any]:
-        element = source.randrange(3)
-        return (element, element) if f == "add" else (None, [])
-
-    rows = intervals(source, {"add": 2, "read": 2}, ask, source.randint(2, 7))
-    return [_filled(source, rows, row) for row in rows]
-
-
-def _filled(source: random.Random, rows: Sequence[Row], row: Row) -> Row:
-    """A read with an answer that may be right."""
-    if row.f != "read":
-        return row
-    found = set()
-    for other in rows:
-        if other.f == "add" and other.key == row.key and other.outcome != "fail":
-            chance = 0.93 if other.before(row) else 0.5 if other.call <= row.end else 0.02
-            if source.random() < chance:
-                found.add(other.argument)
-    if source.random() < 0.03:
-        found.add(source.randrange(4))
-    elements = sorted(found)
-    source.shuffle(elements)
-    if elements and source.random() < 0.02:
-        elements.append(elements[0])
-    return replace(row, result=elements)
-
-
-def _judge_set(rows: Sequence[Row], *, linearizable: bool) -> bool | None:
-    stable = 0
-    if not any(row.f == "read" and row.ok for row in rows):
-        return None
-    for key in keys_of(rows):
-        mine = [row for row in rows if row.key == key]
-        reads = [row for row in mine if row.f == "read" and row.ok]
-        if any(len(set(read.result)) < len(read.result) for read in reads):
-            return False
-        elements = {one for read in reads for one in read.result}
-        elements |= {row.argument for row in mine if row.f == "add"}
-        for element in elements:
-            adds = [row for row in mine if row.f == "add" and row.argument == element]
-            maybe = [add for add in adds if add.outcome != "fail"]
-            with_it = [read for read in reads if element in read.result]
-            without = [read for read in reads if element not in read.result]
-            if any(all(add.call > read.end for add in maybe) for read in with_it):
-                return False
-            sources = [add for add in adds if add.ok] + with_it
-            if linearizable and any(a.before(b) for a in sources for b in without):
-                return False
-            if sources and any(all(a.before(b) for a in sources) for b in without):
-                return False
-            stable += bool(with_it)
-    return True if stable else None
-
-
-def _judge_convergence(rows: Sequence[Row]) -> bool | None:
-    if not any(row.f == "read" and row.ok for row in rows):
-        return None
-    updated = any(row.f != "read" and row.outcome != "fail" for row in rows)
-    nodes = {row.node for row in rows} - {None}
-    unknown = not updated
-    for key in keys_of(rows):
-        final = final_reads(rows, key, ("add",))
-        answers = {tuple(sorted(read.result)) for read in final}
-        due = [r for r in rows if r.key == key and r.f == "add" and r.outcome != "fail"]
-        if len(answers) > 1:
-            if settled(rows, key, ("add",)):
-                return False
-            unknown = True
-        if due and len({read.replica for read in final}) < max(2, len(nodes)):
-            unknown = True
-    return None if unknown else True
-
-
-def _or_set_rows(source: random.Random, *, tags: bool) -> list[Row]:
-    elements = source.choice((1, 1, 2))
-
-    def ask(source: random.Random, f: str) -> tuple[Any, Any]:
-        element = source.randrange(elements)
-        return (None, []) if f == "read" else (element, element)
-
-    weights = {"add": 3, "remove": 3, "read": 3, "contains": source.choice((0, 1))}
-    rows = intervals(source, weights, ask, source.randint(2, 9))
-    if tags:
-        rows = [
-            replace(row, result=[row.argument, f"t{at}"]) if row.f == "add" else row
-            for at, row in enumerate(rows)
-        ]
-    # Somebody knows of something: what follows from that is explained, unless knowledge shrinks.
-    eager = source.choice((0.3, 0.6, 0.9))
-    known = {
-        at: {
-            other
-            for other, update in enumerate(rows)
-            if update.f in ("add", "remove")
-            and update.key == row.key
-            and update.outcome != "fail"
-            and other != at
-            and not row.before(update)
-            and (update.precedes(row) or source.random() < (eager if update.before(row) else 0.3))
-        }
-        for at, row in enumerate(rows)
-    }
-    for at, row in enumerate(rows):
-        for other, later in enumerate(rows):
-            if row.precedes(later) and source.random() < 0.9:
-                known[other] |= {
-                    one
-                    for one in known[at]
-                    if rows[one].key == later.key and not later.before(rows[one])
-                }
-    final = {id(row) for key in keys_of(rows) for row in final_reads(rows, key, _OR_SET_UPDATES)}
-    filled = []
-    for at, row in enumerate(rows):
-        if id(row) in final and source.random() < 0.9:
-            known[at] = {
-                other
-                for other, update in enumerate(rows)
-                if update.f in ("add", "remove")
-                and update.key == row.key
-                and (update.ok or (update.outcome == "info" and other % 2))
-            }
-        alive = {
-            rows[add].argument
-            for add in known[at]
-            if rows[add].f == "add"
-            and not any(
-                rows[remove].f == "remove"
-                and rows[remove].argument == rows[add].argument
-                and add in known[remove]
-                for remove in known[at]
-            )
-        }
-        if row.f == "remove" and tags and source.random() < 0.9:
-            seen = [
-                rows[one].result[1]
-                for one in sorted(known[at])
-                if rows[one].f == "add"
-                and rows[one].argument == row.argument
-                and source.random() < 0.8
-            ]
-            filled.append(replace(row, result=seen))
-            continue
-        if source.random() < 0.06:
-            alive ^= {source.randrange(elements)}
-        answers = {"read": sorted(alive), "contains": [row.argument, row.argument in alive]}
-        filled.append(replace(row, result=answers.get(row.f, row.result)))
-    return filled
-
-
-_OR_SET_UPDATES = ("add", "remove")
-
-
-def _judge_or_set(rows: Sequence[Row], *, tags: bool = False) -> bool | None:
-    if tags and any(_phantom_tag(rows, row) for row in rows if row.f == "remove"):
-        return False
-    if not any(row.f in ("read", "contains") and row.ok for row in rows):
-        return None
-    unread = False
-    for key in keys_of(rows):
-        mine = [row for row in rows if row.key == key]
-        final = final_reads(rows, key, _OR_SET_UPDATES)
-        updates = [row for row in mine if row.f in _OR_SET_UPDATES and row.outcome != "fail"]
-        elements = {row.argument for row in mine if row.f != "read"}
-        elements |= {one for row in mine if row.f == "read" and row.ok for one in row.result}
-        for element in sorted(elements):
-            about = [row for row in updates if row.argument == element]
-            sights = [
-                (row, element in row.result if row.f == "read" else row.result[1])
-                for row in mine
-                if row.ok and (row.f == "read" or (row.f == "contains" and row.argument == element))
-            ]
-            if not _explained(about, sights, final, settled(rows, key, _OR_SET_UPDATES), tags):
-                return False
-            asked = any(row.f == "read" or row.argument == element for row in final)
-            unread |= bool(about) and not asked
-    return None if unread else True
-
-
-def _phantom_tag(rows: Sequence[Row], remove: Row) -> bool:
-    """Whether a removal took away what nobody can have added by then."""
-    if not (remove.ok and isinstance(remove.result, list)):
-        return False
-    adds = [
-        row
-        for row in rows
-        if row.f == "add"
-        and (row.key, row.argument, row.outcome == "fail") == (remove.key, remove.argument, False)
-    ]
-    if any(row.ok and row.result[1] in remove.result and remove.before(row) for row in adds):
-        return True
-    strange = set(remove.result) - {row.result[1] for row in adds if row.ok}
-    return bool(strange) and not any(not row.ok for row in adds)
-
-
-def _explained(
-    updates: list[Row],
-    sights: list[tuple[Row, bool]],
-    final: list[Row],
-    settled: bool,
-    tags: bool,
-) -> bool:
-    """Whether there is a relation of who has observed which update, tried one by one."""
-    doubtful = [row for row in updates if not row.ok]
-    return any(
-        _observable(
-            [row for row in updates if row.ok or any(row is one for one in effective)],
-            sights,
-            final,
-            settled,
-            tags,
-        )
-        for effective in subsets(doubtful)
-    )
-
-
-def _observable(
-    updates: list[Row],
-    sights: list[tuple[Row, bool]],
-    final: list[Row],
-    settled: bool,
-    tags: bool,
-) -> bool:
-    removes = [row for row in updates if row.f == "remove"]
-    adds = [row for row in updates if row.f == "add"]
-
-    def choices(observer: Row, among: list[Row]) -> list[frozenset[int]]:
-        last = any(observer is one for one in final)
-        must = {
-            id(one)
-            for one in among
-            if (one.ok and (one.precedes(observer) or last)) or (last and settled)
-        }
-        may = [one for one in among if one is not observer and not observer.before(one)]
-        return [
-            frozenset(map(id, some)) | must
-            for some in subsets([one for one in may if id(one) not in must])
-            if must <= {id(one) for one in may}
-        ]
-
-    def taken(remove: Row, knows: frozenset[int]) -> list[frozenset[int]]:
-        if not (tags and remove.ok and isinstance(remove.result, list)):
-            return [knows]
-        named = {id(add) for add in adds if add.ok and add.result[1] in remove.result}
-        strange = set(remove.result) - {add.result[1] for add in adds if add.ok}
-        nameless = [add for add in adds if not add.ok and strange and id(add) in knows]
-        if not named <= knows:
-            return []
-        return [frozenset(named | set(map(id, some))) for some in subsets(nameless)]
-
-    def grows(done: list[tuple[Row, frozenset[int]]], row: Row, knows: frozenset[int]) -> bool:
-        return all(
-            not other.precedes(row) or known & comparable(row) <= knows for other, known in done
-        ) and all(
-            not row.precedes(other) or knows & comparable(other) <= known for other, known in done
-        )
-
-    def comparable(row: Row) -> set[int]:
-        return {id(one) for one in adds} | (set() if row.f == "remove" else set(map(id, removes)))
-
-    def see(place: int, done: list[tuple[Row, frozenset[int]]], observed: dict[int, Any]) -> bool:
-        if place == len(sights):
-            return True
-        row, present = sights[place]
-        for knows in choices(row, [*adds, *removes]):
-            alive = any(
-                id(add) in knows
-                and not any(id(one) in knows and id(add) in observed[id(one)] for one in removes)
-                for add in adds
-            )
-            fits = alive == present and grows(done, row, knows)
-            if fits and see(place + 1, [*done, (row, knows)], observed):
-                return True
-        return False
-
-    for chosen in product(*(choices(remove, adds) for remove in removes)):
-        done = list(zip(removes, chosen, strict=True))
-        if not all(grows(done, row, knows) for row, knows in done):
-            continue
-        for takes in product(*(taken(row, knows) for row, knows in done)):
-            if see(0, done, {id(row): one for row, one in zip(removes, takes, strict=True)}):
-                return True
-    return False
-
-
 TYPES: Mapping[str, Type] = {
+    "lww-register": Type(
+        checker="lww-register",
+        make=lambda source: register_rows(source, siblings=False),
+        judge=judge_lww,
+        options={},
+    ),
+    "lww-register-timestamps": Type(
+        checker="lww-register",
+        make=stamped_rows,
+        judge=lambda rows: judge_lww(rows, stamped=True),
+        options={"timestamps": True},
+    ),
+    "mv-register": Type(
+        checker="mv-register",
+        make=lambda source: register_rows(source, siblings=True),
+        judge=judge_mv,
+        options={},
+    ),
+    "mv-register-replica": Type(
+        checker="mv-register",
+        make=lambda source: register_rows(source, siblings=True),
+        judge=lambda rows: judge_mv(rows, replica=True),
+        options={"context": "replica"},
+    ),
+    "sequence": Type(checker="sequence", make=sequence_rows, judge=judge_sequence, options={}),
     "or-set": Type(
         checker="or-set",
-        make=lambda source: _or_set_rows(source, tags=False),
-        judge=_judge_or_set,
+        make=lambda source: or_set_rows(source, tags=False),
+        judge=judge_or_set,
         options={},
     ),
     "or-set-tags": Type(
         checker="or-set",
-        make=lambda source: _or_set_rows(source, tags=True),
-        judge=lambda rows: _judge_or_set(rows, tags=True),
+        make=lambda source: or_set_rows(source, tags=True),
+        judge=lambda rows: judge_or_set(rows, tags=True),
         options={"tags": True},
     ),
     "set-full": Type(
         checker="set-full",
-        make=_set_rows,
-        judge=lambda rows: _judge_set(rows, linearizable=False),
+        make=set_rows,
+        judge=lambda rows: judge_set(rows, linearizable=False),
         options={},
     ),
     "set-full-linearizable": Type(
         checker="set-full",
-        make=_set_rows,
-        judge=lambda rows: _judge_set(rows, linearizable=True),
+        make=set_rows,
+        judge=lambda rows: judge_set(rows, linearizable=True),
         options={"linearizable": True},
     ),
-    "convergence": Type(
-        checker="convergence", make=_set_rows, judge=_judge_convergence, options={}
-    ),
+    "convergence": Type(checker="convergence", make=set_rows, judge=judge_convergence, options={}),
     "pn-counter": Type(
         checker="pn-counter",
-        make=lambda source: _counter_rows(source, (1, 2, 3, -1, -2, 7)),
-        judge=lambda rows: _judge_counter(rows, growing=False),
+        make=lambda source: counter_rows(source, (1, 2, 3, -1, -2, 7)),
+        judge=lambda rows: judge_counter(rows, growing=False),
         options={},
     ),
     "g-counter": Type(
         checker="g-counter",
-        make=lambda source: _counter_rows(source, (0, 1, 1, 2, 4, 9)),
-        judge=lambda rows: _judge_counter(rows, growing=True),
+        make=lambda source: counter_rows(source, (0, 1, 1, 2, 4, 9)),
+        judge=lambda rows: judge_counter(rows, growing=True),
         options={},
     ),
 }
-
-
-# --- comparing -------------------------------------------------------------------------------
 
 
 def judged(kind: str, rows: Sequence[Row], **built: int) -> tuple[Verdict, str | None]:
