@@ -272,7 +272,8 @@ def kafka(source: random.Random) -> Drawn:
             micro.append(["send", key, [told, value]])
         kinds = {one[0] for one in micro}
         f = kinds.pop() if len(kinds) == 1 else "txn"
-        calls.append(replace(row, f=f, argument=asked_micro, result=micro))
+        tells = row.outcome == "info" and source.random() < 0.5
+        calls.append(replace(row, f=f, argument=asked_micro, result=micro, tells=tells))
     return calls, {"unseen": source.choice(("unknown", "allowed"))}
 
 

@@ -16,7 +16,7 @@ __all__ = ["Call", "at", "build", "invocations", "schedule"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One operation; times in nanoseconds. ``outcome`` is ok, fail, info, or open (no completion).
-    ``result`` means something only if it is ok."""
+    ``result`` means something only if it is ok, or info and it ``tells``."""
 
     process: int
     f: str
@@ -26,6 +26,7 @@ class Call:
     ret: int = 0
     outcome: str = "ok"
     key: Any = None
+    tells: bool = False
 
     @property
     def ok(self) -> bool:
@@ -87,7 +88,7 @@ def build(
                 type=call.outcome if step else "invoke",  # type: ignore[arg-type]  # one of them
                 f=call.f,
                 key=call.key,
-                value=call.result if step and call.ok else call.argument,
+                value=call.result if step and (call.ok or call.tells) else call.argument,
             )
             for index, (time, _, step, call) in enumerate(events)
         ),

@@ -36,9 +36,23 @@ def sent(call: Call, key: str) -> list[tuple[int | None, Any]]:
     """What an operation sent to a log: offset (None: not known) and message."""
     if call.f not in ("send", "txn"):
         return []
-    if call.ok:
+    if call.ok or call.tells:
         return [tuple(m[2]) for m in call.result if m[0] == "send" and m[1] == key]
     return [(None, m[2]) for m in call.argument if m[0] == "send" and m[1] == key]
+
+
+def took_place(call: Call, calls: Sequence[Call]) -> bool:
+    """Whether it certainly did: a transaction of which anything was seen took place as a whole."""
+    return call.ok or (
+        call.unsure
+        and any(
+            value == one
+            for key in ("x", "y")
+            for _, value in sent(call, key)
+            for other in calls
+            for _, _, one in polled(other, key)
+        )
+    )
 
 
 def kafka(calls: Sequence[Call], options: Mapping[str, Any]) -> tuple[set[str], set[str]]:
@@ -72,7 +86,11 @@ def _log(calls: Sequence[Call], key: str, names: set[str], doubts: set[str]) -> 
         ):
             names.add("precommitted-read")
     cells = {(offset, value) for _, _, offset, value in polls}
-    cells |= {(offset, value) for call, offset, value in sends if call.ok and offset is not None}
+    cells |= {
+        (offset, value)
+        for call, offset, value in sends
+        if offset is not None and took_place(call, calls)
+    }
     for (offset, value), (another, other) in combinations(cells, 2):
         if offset == another:
             names.add("inconsistent-offsets")
@@ -87,7 +105,7 @@ def _losses(
     calls: Sequence[Call], key: str, sends: Any, polls: Any, names: set[str], doubts: set[str]
 ) -> None:
     for call, offset, value in sends:
-        if not call.ok or any(one == value for _, _, _, one in polls):
+        if not took_place(call, calls) or any(one == value for _, _, _, one in polls):
             continue
         passed = False
         for poller in calls:
@@ -96,7 +114,7 @@ def _losses(
             passed |= bool(got) and offset is not None and begin <= offset <= max(got)
         if passed:
             names.add("lost-write")
-        else:
+        elif call.ok:
             doubts.add("unseen")
 
 
@@ -135,7 +153,8 @@ def _orders(calls: Sequence[Call], key: str, offsets: list[int], names: set[str]
                     if wrong is not None:
                         names.add(f"rebalanced-{wrong}" if subscribed else wrong)
                 last = got[-1][1]
-            known = [offset for offset, _ in sent(call, key) if offset is not None and call.ok]
+            known = [offset for offset, _ in sent(call, key) if offset is not None]
+            known = known if took_place(call, calls) else []
             for one, other in pairwise(known):
                 if other <= one:
                     names.add("int-nonmonotonic-send")

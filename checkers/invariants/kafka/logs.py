@@ -7,7 +7,7 @@ transactions take some for themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +28,8 @@ class Logs:
     one key have consecutive numbers. An *item* is a message of a log: ``send_item`` and
     ``poll_item`` of each send and polled message. Of each item: how often it was ``attempted``
     (sends that did not fail), ``failed`` and ``polled``. ``committed``: of each send, whether it
-    certainly took place."""
+    certainly took place. ``vouchers``: for operations of unknown outcome that certainly took place,
+    one that polled something of theirs."""
 
     cell_slot: Ints
     cell_item: Ints
@@ -43,6 +44,12 @@ class Logs:
     failed: Ints
     polled: Ints
     committed: Bools
+    vouchers: Mapping[int, int]
+
+    def vouched(self, rows: Iterable[int]) -> list[int]:
+        """The rows of a witness, with those that prove that the uncertain of them took place."""
+        rows = list(rows)
+        return rows + [self.vouchers[row] for row in rows if row in self.vouchers]
 
     def find(self, key: Ints, offset: Ints) -> Ints:
         """The first slot of each ``key`` at or beyond ``offset``."""
@@ -62,8 +69,11 @@ def logs(facts: Facts, found: Messages) -> Logs:
     outcome = facts.operations.outcome[found.send_row]
     polled = np.bincount(poll_item, minlength=items)
     # A transaction of unknown outcome one of whose messages was seen has committed as a whole.
-    seen = found.send_row[(outcome == Type.INFO) & (polled[send_item] > 0)]
-    committed = (outcome == Type.OK) | np.isin(found.send_row, seen)
+    seen = np.flatnonzero((outcome == Type.INFO) & (polled[send_item] > 0))
+    committed = (outcome == Type.OK) | np.isin(found.send_row, found.send_row[seen])
+    poller = np.full(items, len(facts.operations), dtype=np.int64)
+    np.minimum.at(poller, poll_item, found.poll_row)
+    vouchers = zip(found.send_row[seen].tolist(), poller[send_item[seen]].tolist(), strict=True)
     placed = np.flatnonzero(committed & (found.send_offset != UNKNOWN))
     row = np.concatenate([found.poll_row, found.send_row[placed]])
     key = np.concatenate([found.poll_key, found.send_key[placed]])
@@ -92,6 +102,7 @@ def logs(facts: Facts, found: Messages) -> Logs:
         failed=np.bincount(send_item[outcome == Type.FAIL], minlength=items),
         polled=polled,
         committed=committed,
+        vouchers=dict(vouchers),
     )
 
 
@@ -144,7 +155,7 @@ def _inconsistent(facts: Facts, found: Messages, log: Logs, cells: Ints) -> Iter
             "inconsistent-offsets",
             f"{facts.process(rows[0], start=True)} found {one} at offset {offset} of "
             f"{named(found, key)}, and {facts.process(rows[1])} found {other} there.",
-            rows,
+            log.vouched(rows),
             key=found.keys[key],
             offset=offset,
         )
@@ -163,7 +174,7 @@ def _duplicate(
             "duplicate",
             f"{_message(found, log, item)} lies at offset {offsets[0]} and at offset {offsets[1]} "
             f"of {named(found, key)}, but was sent at most once.",
-            [*(int(log.cell_row[cell]) for cell in cells), *sent],
+            [*log.vouched(int(log.cell_row[cell]) for cell in cells), *sent],
             key=found.keys[key],
             offsets=offsets,
         )

@@ -198,7 +198,7 @@ def _steps(facts: Facts, found: Messages, log: Logs, steps: _Steps, name: str) -
             )
             sentence += f"{int(log.slot_offset[between])}, which {facts.process(rows[-1])} knew"
         yield facts.anomaly(
-            name, f"{sentence}.", rows, key=found.keys[key], offsets=[first, second]
+            name, f"{sentence}.", log.vouched(rows), key=found.keys[key], offsets=[first, second]
         )
 
 
@@ -237,7 +237,7 @@ def _asked(
         "poll-skip",
         f"{sentence}, without {_count(first - skipped)}, such as offset "
         f"{int(log.slot_offset[skipped])}, which {facts.process(witness)} knew.",
-        [row, witness],
+        log.vouched([row, witness]),
         key=found.keys[key],
     )
 

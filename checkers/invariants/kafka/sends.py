@@ -38,11 +38,11 @@ def tell_of_sends(facts: Facts, found: Messages, log: Logs, findings: Findings) 
         ("int-nonmonotonic-send", np.flatnonzero(back & inside)),
         ("nonmonotonic-send", np.flatnonzero(back & ~inside)),
     ):
-        findings.add(name, len(wrong), _descents(facts, found, order, wrong, name))
+        findings.add(name, len(wrong), _descents(facts, found, log, order, wrong, name=name))
 
 
 def _descents(
-    facts: Facts, found: Messages, order: Ints, wrong: Ints, name: str
+    facts: Facts, found: Messages, log: Logs, order: Ints, wrong: Ints, *, name: str
 ) -> Iterator[Anomaly]:
     for at in wrong.tolist():
         one, other = int(order[at]), int(order[at + 1])
@@ -53,7 +53,7 @@ def _descents(
             f"{named(found, key)}, which came to lie at offset {int(found.send_offset[one])}, and "
             f"afterwards {_value(found, other)}, which came to lie at offset "
             f"{int(found.send_offset[other])}.",
-            rows,
+            log.vouched(rows),
             key=found.keys[key],
         )
 
@@ -70,7 +70,7 @@ def tell_of_losses(
     findings.add(
         "lost-write",
         int(lost.sum()),
-        _lost(facts, found, read, missing[lost], covering[lost]),
+        _lost(facts, found, log, read, lost=missing[lost], covering=covering[lost]),
     )
     ok = facts.operations.outcome[found.send_row[missing]] == Type.OK
     left: Ints = missing[~lost & ok]
@@ -104,9 +104,9 @@ def _covering(found: Messages, read: Reads, key: Ints, offset: Ints) -> Ints:
 
 
 def _lost(
-    facts: Facts, found: Messages, read: Reads, sends: Ints, covering: Ints
+    facts: Facts, found: Messages, log: Logs, read: Reads, *, lost: Ints, covering: Ints
 ) -> Iterator[Anomaly]:
-    for send, cover in zip(sends.tolist(), covering.tolist(), strict=True):
+    for send, cover in zip(lost.tolist(), covering.tolist(), strict=True):
         row, key, poll = int(found.send_row[send]), int(found.send_key[send]), int(read.row[cover])
         yield facts.anomaly(
             "lost-write",
@@ -114,7 +114,7 @@ def _lost(
             f"{facts.returned(row)} and which lay at offset {int(found.send_offset[send])}, was "
             f"never polled, although {facts.process(poll)} polled up to offset "
             f"{int(read.greatest[cover])}.",
-            [row, poll],
+            log.vouched([row, poll]),
             key=found.keys[key],
             offset=int(found.send_offset[send]),
         )
