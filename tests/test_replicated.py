@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 
@@ -68,7 +67,7 @@ def history(
     return states, deltas
 
 
-def merged(datatype: Datatype, parts: list[Mapping[str, Any]]) -> State:
+def merged(datatype: Datatype, parts: Sequence[State]) -> State:
     state: State = {}
     for part in parts:
         datatype.merge(state, dict(part))
