@@ -47,6 +47,7 @@ from functools import cache
 from harness.core.errors import BadInput, Problem
 
 __all__ = [
+    "ALIASES",
     "ANOMALIES",
     "ISOLATION",
     "MODELS",
@@ -146,7 +147,7 @@ MODELS: Mapping[str, Model] = {
     "strong-eventual": Model(("eventual",), "Shapiro 2"),
 }
 
-_ALIASES: Mapping[str, str] = {
+ALIASES: Mapping[str, str] = {
     "pl-1": "read-uncommitted",
     "pl-2": "read-committed",
     "pl-cs": "cursor-stability",
@@ -233,6 +234,8 @@ ANOMALIES: Mapping[str, tuple[tuple[str, ...], str]] = {
         for family in (f"{prefix}{model}".replace("strong-serializable", "strict-serializable"),)
     },
     "fractured-read": (("read-atomic",), "Biswas 2.3"),
+    "non-monotonic-view": (("monotonic-atomic-view",), "Bailis 5.1; Biswas 2.3"),
+    "commit-cycle": (("read-committed",), "Biswas 2.3: where only sessions are known"),
     "not-serializable": (("serializable",), "no order of all transactions explains every read"),
     "not-snapshot-isolation": (("snapshot-isolation",), "Cerone 2016"),
     "not-strong-session-serializable": (("strong-session-serializable",), "Daudjee 2"),
@@ -241,7 +244,7 @@ ANOMALIES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "not-strong-snapshot-isolation": (("strong-snapshot-isolation",), "Daudjee 2"),
     # Causal consistency: bad patterns.
     "causal-cycle": (("causal",), "Biswas 2.3: no commit order respects causality"),
-    "CyclicCO": (("causal",), "Bouajjani 4"),
+    "CyclicCO": (("read-atomic",), "Bouajjani 4; Biswas 2.3"),
     "WriteCOInitRead": (("causal",), "Bouajjani 4"),
     "ThinAirRead": (("causal",), "Bouajjani 4"),
     "WriteCORead": (("causal",), "Bouajjani 4"),
@@ -265,7 +268,7 @@ ANOMALIES: Mapping[str, tuple[tuple[str, ...], str]] = {
 def canonical(name: str) -> str:
     """The model called ``name``, also by an alias. Raises :class:`BadInput`."""
     found = name.strip().lower().replace("_", "-")
-    found = _ALIASES.get(found, found)
+    found = ALIASES.get(found, found)
     if found not in MODELS:
         needed = f"one of {', '.join(sorted(MODELS))}"
         raise BadInput([Problem(f"consistency model {name!r}", needed, "choose one of them")])

@@ -11,18 +11,22 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from checkers import lattice
 from harness import registry
 from harness.core.contracts import CheckContext, Checker, Workload
 from harness.core.fault import FaultInterval
 from harness.core.history import History
 from harness.core.operation import Type
+from harness.core.options import Options
 from harness.core.verdict import Validity, Verdict, merge
 from harness.plan import Plan
+from harness.resolve import CONSISTENCY_MODEL
 
 __all__ = ["COMPLETE", "SUCCESSES_MIN", "analyse", "run_checker"]
 
@@ -44,18 +48,28 @@ def analyse(
     """The merged verdict of the plan's workload over ``history``."""
     workload: Workload = registry.load("workloads", plan.workload)
     fired = tuple(faults)
+    asked = plan.options.get(CONSISTENCY_MODEL)
     context = CheckContext(
         model=workload.model,
+        consistency_model=lattice.canonical(str(asked)) if asked else None,
         faults=fired,
         time_limit_s=time_limit_s,
         memory_limit_bytes=memory_limit_bytes,
     )
+    checkers: list[Checker] = [registry.load("checkers", name) for name in workload.checkers]
     parts = [
-        run_checker(registry.load("checkers", name), history, context) for name in workload.checkers
+        run_checker(checker, history, replace(context, options=_own(checker, plan.options)))
+        for checker in checkers
     ]
     exercised = _exercised(plan.nemeses, workload.required, history, fired)
     # Merged first, because no checker at all is no pass, however much was exercised.
     return merge("test", [*(parts or [merge("checkers", ())]), exercised, _completed(history)])
+
+
+def _own(checker: Checker, options: Options) -> Options:
+    """Those of the plan's options that the checker declares."""
+    names = {option.name for option in checker.options}
+    return {name: value for name, value in options.items() if name in names}
 
 
 def run_checker(checker: Checker, history: History, context: CheckContext) -> Verdict:

@@ -14,18 +14,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from checkers.models import model_named
 from harness import __version__, formats
 from harness.analysis import run_checker
-from harness.choices import parse_bytes, parse_seconds
-from harness.core.contracts import CheckContext, Checker
+from harness.check_settings import Settings, read_settings
 from harness.core.errors import BadInput, Problem
 from harness.core.history import NEVER, History
 from harness.core.kernels import in_use
-from harness.core.verdict import Anomaly, Verdict
+from harness.core.verdict import Anomaly, Verdict, spectrum_of
 from harness.formats.jsonl import find_history
 from harness.plan import Plan
-from harness.registry import INSTALLED
 from harness.report import ReportInput, render
 from harness.runner import judge, write_report
 from harness.store import open_run, write_whole
@@ -33,9 +30,7 @@ from harness.store import open_run, write_whole
 __all__ = ["Result", "check_paths", "convert", "require_run", "witness"]
 
 _PLAN_NAME = "plan.json"
-_MODEL = "cas-register"
-_CHECKER = "linearizable"
-_LIMIT_S = 60.0
+_SPECTRUM = ("strongest", "strongest_not_refuted", "weakest_ruled_out", "ruled_out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +45,21 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """The verdict with the file that it is about, ``procedure`` (which algorithm decided),
-        ``kernels`` (``native`` or ``python``: what it ran on) and ``witness``: the operations of
-        the smallest anomaly, or null."""
+        ``kernels`` (``native`` or ``python``: what it ran on), ``witness`` (the operations of the
+        anomaly that the sentence speaks of, else of the smallest; or null), and where consistency
+        models were told apart the ``strongest`` that hold and all that were ``ruled_out``."""
         shown = self.verdict.all_anomalies()
-        best = min(shown, key=lambda anomaly: len(anomaly.operations), default=None)
+        smallest = min(shown, key=lambda anomaly: len(anomaly.operations), default=None)
+        told = (anomaly for anomaly in shown if anomaly.sentence == self.verdict.sentence)
+        best = next(told, smallest)
         verdict = self.verdict.to_json()
+        spectrum = spectrum_of(self.verdict) or {}
         return {
             "file": str(self.path),
             "valid": verdict.pop("valid"),
             "procedure": ", ".join(_procedures(self.verdict)) or None,
             "witness": None if best is None else witness(self.history, best),
+            **{name: spectrum[name] for name in _SPECTRUM if name in spectrum},
             "seconds": round(self.seconds, 6),
             "kernels": in_use(),
             **verdict,
@@ -99,32 +99,22 @@ def _procedures(verdict: Verdict) -> list[str]:
     return names
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Settings:
-    checker: Checker
-    context: CheckContext
-    reanalyse: bool
-    words: tuple[str, ...]
-
-
 def check_paths(
     paths: Iterable[Path],
     *,
-    model: str | None = None,
-    checker: str | None = None,
-    time_limit: str | None = None,
-    memory_limit: str | None = None,
     format: str | None = None,
     report: Path | None = None,
     warn: Callable[[str], None] = lambda _: None,
+    **texts: Any,
 ) -> Iterator[Result]:
     """The verdict on each of ``paths``, one after another. Raises :class:`BadInput` for everything
     wrong with the arguments and the files, before the first verdict.
 
-    ``report`` is where the page of the one history is written, once it has been judged.
+    ``texts`` are those of :func:`harness.check_settings.read_settings`. ``report`` is where the
+    page of the one history is written, once it has been judged.
     """
     paths = tuple(paths)
-    settings, problems = _settings(model, checker, time_limit, memory_limit)
+    settings, problems = read_settings(**texts)
     problems += _report_problems(paths, report)
     subjects = []
     for path in paths if _known(format, problems) else ():
@@ -209,7 +199,7 @@ def _read(path: Path, format: str | None, warn: Callable[[str], None]) -> _Subje
     return _Subject(path=path, history=history, plan=plan)
 
 
-def _check(subject: _Subject, settings: _Settings, report: Path | None) -> Result:
+def _check(subject: _Subject, settings: Settings, report: Path | None) -> Result:
     start = perf_counter()
     if subject.plan is not None and settings.reanalyse:
         run = open_run(subject.path)
@@ -228,7 +218,7 @@ def _check(subject: _Subject, settings: _Settings, report: Path | None) -> Resul
     return Result(path=subject.path, verdict=verdict, history=subject.history, seconds=seconds)
 
 
-def _page(subject: _Subject, settings: _Settings, verdict: Verdict, seconds: float) -> str:
+def _page(subject: _Subject, settings: Settings, verdict: Verdict, seconds: float) -> str:
     """The report of one history, whether or not it is that of a run."""
     if subject.plan is not None:
         run = open_run(subject.path)
@@ -239,7 +229,7 @@ def _page(subject: _Subject, settings: _Settings, verdict: Verdict, seconds: flo
         )
     checked: dict[str, Any] = {
         "history": subject.path.name,
-        "model": settings.context.model,
+        "model": _model_shown(settings),
         "procedure": ", ".join(_procedures(verdict)) or None,
         "checked in": f"{seconds:.3g} s",
         "kernels": in_use(),
@@ -247,6 +237,12 @@ def _page(subject: _Subject, settings: _Settings, verdict: Verdict, seconds: flo
         "version": __version__,
     }
     return render(ReportInput(plan=checked, history=subject.history, verdict=verdict, bare=True))
+
+
+def _model_shown(settings: Settings) -> str:
+    """What the history was checked against: the specification, or what the checker is called."""
+    named = settings.checker.name in ("linearizable", "sequential")
+    return settings.context.model if named else settings.checker.name
 
 
 def _read_plan(path: Path) -> Plan:
@@ -257,43 +253,3 @@ def _read_plan(path: Path) -> Plan:
             [Problem(f"{path}: {error}", "the plan of a run", "name another run")]
         ) from error
     return Plan.from_json(data, source=str(path))
-
-
-def _settings(
-    model: str | None, checker: str | None, time_limit: str | None, memory_limit: str | None
-) -> tuple[_Settings | None, list[Problem]]:
-    problems: list[Problem] = []
-    limit_s = _LIMIT_S
-    try:
-        limit_s = parse_seconds(time_limit) if time_limit is not None else _LIMIT_S
-    except ValueError:
-        needed = "a time, such as 60, 60s, 500ms or 2m"
-        problems.append(Problem(f"--time-limit {time_limit}", needed, "correct --time-limit"))
-    limit_bytes = None
-    try:
-        limit_bytes = parse_bytes(memory_limit) if memory_limit is not None else None
-    except ValueError:
-        needed = "a size, such as 500MB, 4GB or 2GiB"
-        problems.append(Problem(f"--memory-limit {memory_limit}", needed, "correct --memory-limit"))
-    if model is not None:
-        try:
-            model_named(model)
-        except BadInput as error:
-            problems += error.problems
-    try:
-        loaded = INSTALLED.load("checkers", checker or _CHECKER)
-    except BadInput as error:
-        return None, [*problems, *error.problems]
-    if problems:
-        return None, problems
-    context = CheckContext(
-        model=model or _MODEL, time_limit_s=limit_s, memory_limit_bytes=limit_bytes
-    )
-    given = {"--model": model, "--checker": checker, "--time-limit": time_limit}
-    settings = _Settings(
-        checker=loaded,
-        context=context,
-        reanalyse=model is None and checker is None,
-        words=tuple(word for name, text in given.items() if text for word in (name, text)),
-    )
-    return settings, []

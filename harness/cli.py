@@ -153,6 +153,11 @@ def cli() -> None:
 @click.option("--recovery", "recovery_s", metavar="T", help="Wait after healing.  [default: 30s]")
 @click.option("--seed", metavar="N", help="Of all randomness.  [default: a new one]")
 @click.option(
+    "--consistency-model",
+    metavar="NAME",
+    help="What transactions are judged by.  [default: the checker's]",
+)
+@click.option(
     "--store",
     metavar="DIR",
     type=click.Path(path_type=Path),
@@ -169,13 +174,22 @@ def cli() -> None:
 )
 @_json
 @_debug
-def test(store: Path, options: tuple[str, ...], as_json: bool, **texts: str | None) -> int:
+def test(
+    store: Path,
+    options: tuple[str, ...],
+    consistency_model: str | None,
+    as_json: bool,
+    **texts: str | None,
+) -> int:
     """Deploy a cluster, use it, break it, and judge what clients saw."""
     from harness.choices import read_choices
     from harness.live import view_on
     from harness.plan import make_plan
+    from harness.resolve import CONSISTENCY_MODEL
     from harness.runner import run_test
 
+    if consistency_model is not None:
+        options += (f"{CONSISTENCY_MODEL}={consistency_model}",)
     choices, problems = read_choices(texts, options)
     try:
         plan = make_plan(choices)
@@ -212,10 +226,25 @@ def _show_run(console: Console, directory: Path, verdict: Any) -> None:
     "paths", metavar="RUN-OR-FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 @click.option(
-    "--model", metavar="NAME", help="What a history is checked against.  [default: cas-register]"
+    "--model",
+    metavar="NAME",
+    help="What a history is checked against: register, queue, list-append, causal, set-full, ...  "
+    "[default: cas-register]",
+)
+@click.option(
+    "--consistency-model",
+    metavar="NAME",
+    help="The one model to judge by, such as snapshot-isolation.  [default: the checker's]",
 )
 @click.option(
     "--checker", metavar="NAME", help="Which checker.  [default: the run's; linearizable]"
+)
+@click.option(
+    "-o",
+    "options",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="An option of the checker; see `harness list checkers`.",
 )
 @click.option("--time-limit", metavar="T", help="Give up after this time.  [default: 60s]")
 @click.option(
@@ -234,17 +263,21 @@ def _show_run(console: Console, directory: Path, verdict: Any) -> None:
 @_debug
 def check(
     paths: tuple[Path, ...],
+    *,
     convert: str | None,
     output: Path | None,
     report: Path | None,
     as_json: bool,
+    options: tuple[str, ...],
     **texts: str | None,
 ) -> int:
     """Check finished runs (a directory of the store), or histories (files, also compressed).
 
-    Formats are splitbrain (our own history.jsonl), jepsen-edn, etcd-log and porcupine-kv. A run is
-    analysed again as its test did it, and its verdict and report are written anew; a file, or a run
-    with --model or --checker, is checked with one checker, and nothing is written but --report.
+    A model is a sequential specification (register, queue, set, ...: is it linearizable?) or a
+    checker (list-append, rw-register, causal, session, set-full, bank, ...: `harness list checkers`
+    names them all). Formats are guessed. A run is analysed again as its test did it, and its
+    verdict and report are written anew; a file, or a run with --model or --checker, is checked with
+    one checker, and nothing is written but --report.
 
     Of several, all are read before the first is checked. The exit code is that of the worst:
     invalid, then unknown, then valid.
@@ -264,6 +297,7 @@ def check(
     results = check_paths(
         paths,
         **texts,
+        options=options,
         report=report,
         warn=lambda text: console.print(f"note {text}", style="yellow", markup=False),
     )

@@ -10,14 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from checkers import lattice
 from harness.choices import AUTO, Choices, range_problems
-from harness.core.contracts import Cluster, Nemesis, Substrate, Workload
+from harness.core.contracts import Checker, Cluster, Nemesis, Substrate, Workload
 from harness.core.errors import BadInput, Problem
 from harness.core.options import Option, Options, read_options
 from harness.observe import ASKED_FOR
 from harness.registry import Group, Registry
 
-__all__ = ["Resolved", "resolve", "targets_option"]
+__all__ = ["CONSISTENCY_MODEL", "Resolved", "resolve", "targets_option"]
+
+CONSISTENCY_MODEL = "consistency-model"
+"""The option of a test whose checkers tell consistency models apart: the one to judge by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,7 @@ class _Parts:
 
     cluster: Cluster | None
     workload: Workload | None
+    checkers: tuple[Checker, ...]
     nemeses: tuple[Nemesis, ...]
     problems: tuple[Problem, ...]
 
@@ -77,6 +82,7 @@ def _load(choices: Choices, registry: Registry) -> _Parts:
 
     cluster = load("clusters", choices.cluster)
     workload = load("workloads", choices.workload)
+    checkers = [load("checkers", name) for name in (workload.checkers if workload else ())]
     nemeses = [load("nemeses", name) for name in dict.fromkeys(choices.nemeses)]
     for name in sorted({n for n in choices.nemeses if choices.nemeses.count(n) > 1}):
         problems.append(
@@ -86,6 +92,7 @@ def _load(choices: Choices, registry: Registry) -> _Parts:
     return _Parts(
         cluster=cluster,
         workload=workload,
+        checkers=tuple(checker for checker in checkers if checker is not None),
         nemeses=loaded,
         problems=(*problems, *_contended(loaded)),
     )
@@ -181,6 +188,7 @@ def _read_options(
         )
         for nemesis in parts.nemeses
     ]
+    declared += _options_of_checkers(parts)
     names = [option.name for option in declared]
     for name in sorted({name for name in names if names.count(name) > 1}):
         problems.append(
@@ -195,7 +203,27 @@ def _read_options(
         known = {name: text for name, text in known.items() if name in names}
     options, found = read_options(declared, known)
     problems += found
+    try:
+        if asked := options.get(CONSISTENCY_MODEL):
+            lattice.canonical(str(asked))
+    except BadInput as error:
+        problems += error.problems
     return options
+
+
+def _options_of_checkers(parts: _Parts) -> list[Option]:
+    """What the checkers declare, but for what the workload or the cluster declares too: it means
+    the same, and they know the default."""
+    others = [part for part in (parts.cluster, parts.workload) if part is not None]
+    known = {option.name for part in others for option in part.options}
+    options = {option.name: option for checker in parts.checkers for option in checker.options}
+    if any(len(checker.judges) > 1 for checker in parts.checkers):
+        options[CONSISTENCY_MODEL] = Option(
+            name=CONSISTENCY_MODEL,
+            default="",
+            summary="the model to judge by, where it is not the one that the checker chooses",
+        )
+    return [option for name, option in options.items() if name not in known]
 
 
 def _sense_problems(parts: _Parts, options: Options, nodes: int) -> list[Problem]:

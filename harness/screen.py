@@ -18,11 +18,12 @@ from harness.core.errors import Problem
 from harness.core.history import History
 from harness.core.operation import Event
 from harness.core.options import Option, OptionValue
-from harness.core.verdict import Anomaly, Validity, Verdict
+from harness.core.verdict import Anomaly, Validity, Verdict, spectrum_of
 from harness.doctor import Finding
 from harness.heal import HealReport
 from harness.registry import Entry, Group
 from harness.report.clock import Clock, clock_of
+from harness.report.words import transaction
 
 __all__ = [
     "print_entries",
@@ -50,6 +51,7 @@ def print_verdict(console: Console, verdict: Verdict, history: History | None) -
             console.print(
                 f"[dim]{escape(part.checker)}:[/] {escape(part.sentence)}", highlight=False
             )
+    _print_spectrum(console, verdict)
     anomalies = verdict.all_anomalies()
     if anomalies and history is not None:
         # The one that the sentence speaks of, if it is among them.
@@ -57,6 +59,27 @@ def print_verdict(console: Console, verdict: Verdict, history: History | None) -
         _print_witness(console, next(told, anomalies[0]), history)
     if len(anomalies) > 1:
         console.print(f"[dim]more anomalies, in the report: {len(anomalies) - 1}[/]")
+
+
+_SPECTRUM = (
+    ("strongest", "holds"),
+    ("strongest_not_refuted", "not refuted"),
+    ("weakest_ruled_out", "ruled out"),
+)
+
+
+def _print_spectrum(console: Console, verdict: Verdict) -> None:
+    """The strongest models that hold, those that are open, and the weakest that fell."""
+    details = spectrum_of(verdict)
+    if details is None:
+        return
+    console.print()
+    for name, label in _SPECTRUM:
+        if models := details.get(name):
+            console.print(f"[dim]{label:<12}[/]{escape(', '.join(models))}", highlight=False)
+    if counts := details.get("anomaly_counts"):
+        listed = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
+        console.print(f"[dim]{'anomalies':<12}[/]{escape(listed)}", highlight=False)
 
 
 def _print_witness(console: Console, anomaly: Anomaly, history: History) -> None:
@@ -101,6 +124,8 @@ def _operation_cells(index: int, history: History, clock: Clock) -> tuple[str, .
 def _what(invocation: Event, completion: Event | None) -> str:
     """``write 5``, ``read -> 5``, ``cas [1, 2] -> fail: ...``."""
     f, argument = invocation.f, invocation.value
+    if (asked := transaction(argument)) is not None:
+        return _transaction(asked, completion)
     words = f if argument is None else f"{f} {_value(argument)}"
     if completion is None:
         return f"{words} -> never completed"
@@ -109,6 +134,15 @@ def _what(invocation: Event, completion: Event | None) -> str:
         return f"{words} -> {kind}" + (f": {completion.error}" if completion.error else "")
     changed = argument is None or completion.value != argument
     return f"{words} -> {_value(completion.value)}" if changed else f"{words} -> ok"
+
+
+def _transaction(asked: str, completion: Event | None) -> str:
+    """``append x 3, r y [1,2]``; with what came of it unless it succeeded."""
+    if completion is not None and completion.type == "ok":
+        return transaction(completion.value) or asked
+    kind = {"fail": "failed", "info": "indeterminate"}
+    end = "never completed" if completion is None else kind[completion.type]
+    return f"{asked} -> {end}"
 
 
 def _value(value: Any) -> str:

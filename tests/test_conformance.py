@@ -167,3 +167,14 @@ async def settled(control: Any, state: Any, *, expected: bool) -> bool:
             return expected
         await asyncio.sleep(0.1)
     return not expected
+
+
+@pytest.mark.parametrize("name", INSTALLED.names("workloads"))
+def test_an_option_shared_with_a_checker_means_the_same(name: str) -> None:
+    """What a workload and its checkers both declare is one option: of one type, with one range."""
+    workload = load("workloads", name)
+    own = {option.name: option for option in workload.options}
+    for checker in workload.checkers:
+        for option in load("checkers", checker).options:
+            if option.name in own:
+                assert type(own[option.name].default) is type(option.default), option.name

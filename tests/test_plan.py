@@ -55,10 +55,23 @@ class FakeWorkload:
     name = "fake"
     summary = "a fake"
     options = (Option(name="keys", default=("a", "b"), summary="keys"),)
+    checkers: ClassVar[tuple[str, ...]] = ("levels",)
 
     def problems(self, operations: frozenset[str], options: Options) -> list[Problem]:
         missing = {"read"} - operations
         return [Problem("no reads", "reads", "change")] if missing else []
+
+
+class FakeChecker:
+    """Tells two models apart; shares an option with its workload, and has one of its own."""
+
+    name = "levels"
+    summary = "a fake"
+    judges = frozenset({"read-committed", "serializable"})
+    options = (
+        Option(name="keys", default=("c",), summary="keys"),
+        Option(name="strict", default=False, summary="strict"),
+    )
 
 
 class FakeNemesis:
@@ -124,7 +137,7 @@ PARTS: dict[Group, tuple[type[Any], ...]] = {
     "workloads": (FakeWorkload,),
     "nemeses": (FakeNemesis, OtherNemesis),
     "substrates": (Weak, Strong, Absent),
-    "checkers": (),
+    "checkers": (FakeChecker,),
 }
 
 
@@ -151,7 +164,8 @@ def test_defaults_fill_everything() -> None:
     made = plan(nemeses=("cut",))
     assert made.name == "fake-fake-cut"
     assert made.node_names == ("n1", "n2", "n3")
-    assert made.options == {"w": 2, "keys": ("a", "b"), "cut-targets": ("one",)}
+    own = {"w": 2, "keys": ("a", "b"), "cut-targets": ("one",)}
+    assert made.options == {**own, "strict": False, "consistency-model": ""}
     assert made.targets("cut") == ("one",)
     assert made.schedule.windows
 
@@ -215,7 +229,7 @@ def test_all_problems_come_at_once() -> None:
     [
         ({"options": {"w": "4"}}, ["w=4", "w <= 3"]),
         ({"options": {"w": "many"}}, ["-o w=many", "a whole number"]),
-        ({"options": {"nobody": "1"}}, ["'nobody'", "keys, w"]),
+        ({"options": {"nobody": "1"}}, ["'nobody'", "keys, strict, w"]),
         ({"nemeses": ("cut",), "options": {"cut-targets": "two"}}, ["cut-targets=two", "one"]),
         ({"nemeses": ("cut",), "options": {"cut-targets": "primaries"}}, ["has them"]),
         ({"nemeses": ("kill",), "substrate": "weak"}, ["kill", "control over kill"]),
@@ -326,3 +340,18 @@ def test_nemeses_do_not_share_a_control(monkeypatch: pytest.MonkeyPatch) -> None
     """Each replaces the control's state as a whole, and would heal the other's fault."""
     monkeypatch.setattr(OtherNemesis, "control", "links")
     assert "cut and kill, which both control links" in problems(nemeses=("cut", "kill"))
+
+
+def test_what_checkers_declare_can_be_chosen() -> None:
+    """Their options, and the model to judge by; one that the workload has too is the workload's."""
+    plan = make_plan(Choices(cluster="fake", workload="fake", seed=1), REGISTRY)
+    assert plan.options["keys"] == ("a", "b")
+    assert plan.options["strict"] is False
+    assert plan.options["consistency-model"] == ""
+    options = {"consistency-model": "PL-3", "strict": "true"}
+    chosen = make_plan(Choices(cluster="fake", workload="fake", seed=1, options=options), REGISTRY)
+    assert chosen.options["strict"] is True
+    with pytest.raises(BadInput, match="one of causal"):
+        make_plan(
+            Choices(cluster="fake", workload="fake", options={"consistency-model": "x"}), REGISTRY
+        )

@@ -32,7 +32,7 @@ class Bank:
     required: ClassVar[tuple[str, ...]] = ("transfer", "read")
     model: ClassVar[str] = "bank"
     options: ClassVar[tuple[Option, ...]] = (
-        Option(name="accounts", default=6, minimum=2, summary="how many accounts there are"),
+        Option(name="account-count", default=6, minimum=2, summary="how many accounts there are"),
         Option(name="balance", default=20, minimum=0, summary="what each holds at first"),
         Option(name="max-transfer", default=5, minimum=1, summary="the greatest amount moved"),
     )
@@ -41,7 +41,7 @@ class Bank:
         return unanswered(frozenset({TRANSACTION, "transfer"}), operations)
 
     def generator(self, operations: frozenset[str], options: Options) -> Generator:
-        accounts = list(range(int(options["accounts"])))  # type: ignore[arg-type]  # numbers, all
+        accounts = list(range(int(options["account-count"])))  # type: ignore[arg-type]  # numbers, all
         balance = int(options["balance"])  # type: ignore[arg-type]
         amount_max = int(options["max-transfer"])  # type: ignore[arg-type]
 
@@ -60,7 +60,7 @@ class Bank:
         )
 
     def final(self, history_keys: Sequence[Any], options: Options) -> Generator | None:
-        accounts = range(int(options["accounts"]))  # type: ignore[arg-type]  # a number
+        accounts = range(int(options["account-count"]))  # type: ignore[arg-type]  # a number
         return g.each_thread(
             Operation(f="read", value=[["r", account, None] for account in accounts])
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-__all__ = ["Anomaly", "Validity", "Verdict", "merge"]
+__all__ = ["Anomaly", "Validity", "Verdict", "merge", "spectrum_of"]
 
 
 class Validity(Enum):
@@ -135,3 +135,11 @@ def merge(checker: str, verdicts: Iterable[Verdict]) -> Verdict:
         sentence=worst.sentence,
         parts=parts,
     )
+
+
+def spectrum_of(verdict: Verdict) -> Mapping[str, Any] | None:
+    """What a verdict, or the first of its parts that does, says of consistency models: its details,
+    as :func:`checkers.spectrum.judge` makes them."""
+    if "strongest" in verdict.details:
+        return verdict.details
+    return next((found for part in verdict.parts if (found := spectrum_of(part))), None)

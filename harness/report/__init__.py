@@ -33,6 +33,7 @@ from harness.report.summary import (
     logs,
     part_tables,
     plan_nodes,
+    spectrum,
 )
 from harness.report.tables import tabulate
 from harness.report.witness import anomaly_views
@@ -60,6 +61,7 @@ def render(run: ReportInput) -> str:
             facts=facts(run.plan, run.history),
             anomalies=anomaly_views(run.history, anomalies, faults, first=run.verdict.sentence),
             anomalies_count=len(anomalies),
+            spectrum=spectrum(run.verdict),
             timeless=bool(len(run.history.operations)) and not charted,
             chart=_chart(run, faults) if plotly else None,
             measures=[(name, part_tables(run.verdict, name)) for name in _MEASURES],

@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.core.history import History
 from harness.core.operation import Type
-from harness.core.verdict import Validity, Verdict
+from harness.core.verdict import Validity, Verdict, spectrum_of
 from harness.report.clock import clock_of
 from harness.report.tables import Table, tabulate
 from harness.report.words import clean, duration, shorten, show
@@ -28,6 +28,7 @@ __all__ = [
     "logs",
     "part_tables",
     "plan_nodes",
+    "spectrum",
 ]
 
 _SIGNS = {Validity.VALID: "✓", Validity.INVALID: "✗", Validity.UNKNOWN: "?"}
@@ -47,6 +48,11 @@ _FACTS = (
     ("procedure", "Procedure"),
     ("checked in", "Checked in"),
     ("kernels", "Kernels"),
+)
+_SPECTRUM = (
+    ("strongest", "holds", "✓", "The strongest that hold"),
+    ("strongest_not_refuted", "open", "?", "The strongest that are not refuted, nor proved"),
+    ("weakest_ruled_out", "fell", "✗", "The weakest that are ruled out"),
 )
 _TIMES = frozenset({"start_ns", "end_ns"})
 _OUTCOMES = ((Type.OK, "ok"), (Type.FAIL, "failed"), (Type.INFO, "indeterminate"))
@@ -95,6 +101,17 @@ def headline(verdict: Verdict) -> Headline:
     )
 
 
+def spectrum(verdict: Verdict) -> tuple[tuple[str, str, str, tuple[str, ...]], ...]:
+    """What is known of consistency models: a class, a sign, a title and the models of each part
+    that has any."""
+    details = spectrum_of(verdict) or {}
+    return tuple(
+        (name, sign, title, tuple(clean(str(model)) for model in details[key]))
+        for key, name, sign, title in _SPECTRUM
+        if details.get(key)
+    )
+
+
 def facts(plan: Mapping[str, Any], history: History) -> tuple[tuple[str, str], ...]:
     """The line below the verdict: names and texts."""
     planned = [(title, _words(plan[name])) for name, title in _FACTS if plan.get(name) is not None]
@@ -104,7 +121,8 @@ def facts(plan: Mapping[str, Any], history: History) -> tuple[tuple[str, str], .
     )
     length = duration(int(history.time[-1])) if len(history) else "nothing recorded"
     if len(history) and clock_of(history).ordinal:
-        length = "not recorded: only the order of the events is known"
+        known = "the events" if history.realtime else "each process"
+        length = f"not recorded: only the order of {known} is known"
     return (
         *planned,
         ("Duration", length),

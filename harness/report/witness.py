@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from harness.core.operation import Type
 from harness.core.verdict import Anomaly
 from harness.report.clock import Clock, clock_of
 from harness.report.faults import FaultView
+from harness.report.graph import Graph, draw_graph
 from harness.report.tables import Table, tabulate
 from harness.report.timeline import Timeline, lay_out
 from harness.report.words import OUTCOMES, clean, duration, label, sentence, shorten, show
@@ -103,6 +105,7 @@ class AnomalyView:
     timed: bool
     with_nodes: bool
     timeline: Timeline | None
+    graph: Graph | None
     faults_sentence: str
     details: tuple[Table, ...]
 
@@ -129,7 +132,9 @@ def _view(
     # The last ones: that is where no order can go on.
     operations = tuple(operation(row) for row in rows[-_TABLE_OPERATIONS_MAX:])
     drawn = operations[-_TIMELINE_OPERATIONS_MAX:]
-    around = window(history, rows) if rows else np.arange(0)
+    graph = draw_graph(anomaly.details)
+    # A graph says by itself what depends on what; and sessions alone have no order to be drawn.
+    around = window(history, rows) if rows and not graph else np.arange(0)
     room = min(_CONTEXT_OPERATIONS_MAX, _TIMELINE_OPERATIONS_MAX - len(drawn))
     context = tuple(operation(row) for row in sorted(around[:room].tolist()))
     return AnomalyView(
@@ -143,11 +148,18 @@ def _view(
         timed=not clock.ordinal,
         with_nodes=any(one.node for one in operations),
         timeline=(
-            lay_out(drawn, faults, context=context, ordinal=clock.ordinal) if drawn else None
+            lay_out(drawn, faults, context=context, ordinal=clock.ordinal)
+            if drawn and history.realtime
+            else None
         ),
+        graph=graph,
         faults_sentence=_faults_sentence(drawn, faults),
-        details=tabulate(anomaly.details),
+        details=tabulate(_undrawn(anomaly.details) if graph else anomaly.details),
     )
+
+
+def _undrawn(details: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in details.items() if name != "graph"}
 
 
 def window(history: History, rows: Sequence[int]) -> Ints:

@@ -32,6 +32,7 @@ OUTCOMES: dict[int, str] = {Type.OK: "ok", Type.FAIL: "fail", Type.INFO: "info"}
 
 _WORD = re.compile(r"[A-Za-z_][\w./:-]*\Z", re.ASCII)
 _JSON_WORDS = frozenset({"true", "false", "null"})
+_MICRO = ("r", "w", "append")
 _VALUE_CHARACTERS_MAX = 200
 NOTHING = "\N{EN DASH}"
 """Stands in a cell that has no content."""
@@ -70,6 +71,19 @@ def show(value: Any, characters_max: int = _VALUE_CHARACTERS_MAX) -> str:
     return squeeze(clean(text), characters_max)
 
 
+def transaction(value: Any) -> str | None:
+    """A list of micro-operations as ``append x 3, r y [1,2]``; None if it is no such list."""
+    if not isinstance(value, (list, tuple)) or not value:
+        return None
+    words = []
+    for one in value:
+        if not isinstance(one, (list, tuple)) or not 2 <= len(one) <= 3 or one[0] not in _MICRO:
+            return None
+        shown = [show(part) for part in one[1:] if part is not None]
+        words.append(" ".join([str(one[0]), *shown]))
+    return clean(", ".join(words))
+
+
 def duration(nanoseconds: int) -> str:
     """A length of time with about four digits, in the unit that suits it."""
     size, unit = next(
@@ -88,6 +102,13 @@ def instant(nanoseconds: int) -> str:
 def percent(fraction: float) -> str:
     """A fraction as a percentage, cut rather than rounded: 99.999 % is never shown as 100 %."""
     return f"{int(fraction * 10_000 + 1e-6) / 100:g} %"
+
+
+def _label_of_transaction(argument: Any, result: Any, outcome: int, characters_max: int) -> str:
+    """Its micro-operations, with their results where it succeeded; empty if it is none."""
+    words = transaction(result if outcome == Type.OK else argument)
+    mark = {Type.FAIL: " ✗", Type.INFO: " ?"}.get(Type(outcome), "")
+    return squeeze(words, characters_max) + mark if words else ""
 
 
 def _argument(f: str, key: Any, value: Any, *, characters_max: int) -> str:
@@ -110,6 +131,8 @@ def label(
     *, f: str, key: Any, argument: Any, result: Any, outcome: int, characters_max: int = 24
 ) -> str:
     """An operation in a few characters: ``write 5``, ``read → 5``, ``cas 1 to 2 (failed)``."""
+    if micro_operations := _label_of_transaction(argument, result, outcome, characters_max):
+        return micro_operations
     text = _argument(shorten(f, characters_max), key, argument, characters_max=characters_max)
     if outcome == Type.FAIL:
         return shorten(text, characters_max) + " ✗"
@@ -130,6 +153,9 @@ def _subject(f: str, key: Any, argument: Any) -> str:
         return f"a write of {show(argument)}{to}"
     if f == "cas" and isinstance(argument, (list, tuple)) and len(argument) == 2:
         return f"a compare-and-set{of} from {show(argument[0])} to {show(argument[1])}"
+    micro_operations = transaction(argument)
+    if micro_operations is not None:
+        return f"{shorten(f)} ({squeeze(micro_operations)})"
     what = "" if argument is None else f" {show(argument)}"
     where = "" if key is None else f" on {show(key)}"
     return f"{shorten(f)}{what}{where}"
@@ -158,5 +184,7 @@ def sentence(
         heard = f"it was given up{after}" if after else "no answer came"
         return f"{start}; {heard}: it may or may not have happened{why}."
     if has_result(f, argument, result):
-        return f"{start}; it returned {show(result)}{after}."
+        micro_operations = transaction(result)
+        answer = show(result) if micro_operations is None else squeeze(micro_operations)
+        return f"{start}; it returned {answer}{after}."
     return f"{start}; it was acknowledged{after}."

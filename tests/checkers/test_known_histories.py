@@ -6,10 +6,8 @@ That each has its verdict is tested with the formats, in ``tests/test_formats.py
 from __future__ import annotations
 
 import csv
-import os
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,12 +17,10 @@ from harness import formats
 from harness.core.history import History
 from harness.core.operation import NEMESIS, Event
 from harness.core.verdict import Validity
+from tests.checkers.data import DATA
 from tests.checkers.oracles import Done, linearizable
 from tests.checkers.specifications import THINGS
 
-DATA = Path(
-    os.environ.get("SPLITBRAIN_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")
-)
 LINEARIZABILITY = DATA / "linearizability"
 OUTCOMES = ("invoke", "ok", "fail", "info")
 

@@ -7,6 +7,7 @@ import hashlib
 import random
 import re
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from harness.report.charts import embed
 from harness.report.faults import summarize
 from harness.report.series import latencies, make_buckets, make_series
 from harness.report.tables import tabulate
-from harness.report.words import duration, label, percent, show
+from harness.report.words import duration, label, percent, show, transaction
 from tests.report.histories import history, inversion, long_run, six_operations, split
 
 SEEDS = range(40)
@@ -228,3 +229,16 @@ def test_input_is_not_required_to_be_complete() -> None:
     run = inversion()
     assert "quorum" in render(run)
     assert len(history([])) == 0
+
+
+def test_transactions_are_shown_as_their_micro_operations() -> None:
+    """As people write them, with what was read; other lists stay what they are."""
+    asked = [["append", "x", 3], ["r", "y", None]]
+    answered = [["append", "x", 3], ["r", "y", [1, 2]]]
+    shown: dict[str, Any] = {"f": "txn", "key": None, "argument": asked, "characters_max": 60}
+    assert label(**shown, result=answered, outcome=Type.OK) == "append x 3, r y [1,2]"
+    assert label(**shown, result=asked, outcome=Type.INFO) == "append x 3, r y ?"
+    assert label(**shown, result=asked, outcome=Type.FAIL) == "append x 3, r y ✗"
+    assert transaction([]) is None
+    assert transaction([["x", 1, 2]]) is None
+    assert transaction([1, 2]) is None

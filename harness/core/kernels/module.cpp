@@ -11,8 +11,7 @@ static PyModuleDef definition = {
 PyMODINIT_FUNC PyInit__native() {
   PyObject* module = PyModule_Create(&definition);
   if (module == nullptr) return nullptr;
-  for (PyMethodDef* methods :
-       {graph_methods, search_methods, tokens_methods, transactions_methods, versions_methods}) {
+  for (PyMethodDef* methods : {causal_methods, graph_methods, search_methods, tokens_methods, transactions_methods, versions_methods}) {
     if (PyModule_AddFunctions(module, methods) < 0) {
       Py_DECREF(module);
       return nullptr;

@@ -7,6 +7,7 @@
 #include <Python.h>
 
 // The functions of each subject, ended by a row of null pointers.
+extern PyMethodDef causal_methods[];
 extern PyMethodDef graph_methods[];
 extern PyMethodDef search_methods[];
 extern PyMethodDef tokens_methods[];
