@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from clusters.substrates.simulated import SimulatedDeployment
@@ -32,15 +33,17 @@ def run(
     timeout_s: float = 1.0,
     settle_s: float = 1.0,
     faults: Any = None,
-    **options: str,
+    options: Mapping[str, str] | None = None,
+    **more: str,
 ) -> History:
     """The history of ``workload`` against ``cluster``, final operations included.
 
-    ``options`` of the workload, the cluster and the substrate are written with ``_`` for ``-``.
+    ``options`` are those of the workload, the cluster and the substrate; ``more`` of them may be
+    written with ``_`` for ``-``.
     ``faults`` is a coroutine function of the deployment that runs beside the clients and leaves
     everything healed; ``settle_s`` passes before the final operations.
     """
-    given = {name.replace("_", "-"): text for name, text in options.items()}
+    given = {**(options or {}), **{name.replace("_", "-"): text for name, text in more.items()}}
     names = {option.name for option in workload.options}
     values, problems = read_options(
         workload.options, {name: text for name, text in given.items() if name in names}

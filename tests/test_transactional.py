@@ -10,15 +10,18 @@ from typing import Any
 import pytest
 
 from checkers import lattice
+from checkers.transactions.list_append import ListAppend as Checker
 from clusters.substrates.simulated import SimulatedDeployment
 from clusters.systems.isolation.locks import Locks
 from clusters.systems.isolation.promises import PROMISES
 from clusters.systems.isolation.versions import EMPTY, Snapshot, Versions, micro_operations
 from clusters.systems.transactional import TransactionalStore
-from harness.core.contracts import Body
+from harness.core.contracts import Body, CheckContext
 from harness.core.errors import ClientError
 from harness.core.operation import Type
+from harness.core.verdict import Validity
 from tests.isolation_graph import anomalies
+from tests.placement import placed, trouble
 from tests.simulated_runs import run
 from tests.simulation.world import ask, simulate
 from workloads.list_append import ListAppend
@@ -28,10 +31,6 @@ SEEDS = range(3)
 STORE = TransactionalStore()
 
 
-def placed(model: str) -> str:
-    return PROMISES[model].placed or model
-
-
 # --- every switch is what it says ---------------------------------------------------------------
 
 
@@ -39,15 +38,22 @@ def placed(model: str) -> str:
 def test_every_switch_is_placed_exactly(model: str) -> None:
     """No history of any seed rules out the promised model, and together they rule out everything
     stronger: what is left is the promise alone."""
-    found: set[str] = set()
+    found: dict[str, set[str]] = {"list-append": set(), "graph": set()}
+    asked = CheckContext(consistency_model=placed(model))
     for seed in SEEDS:
-        history = run(ListAppend(), STORE, seed=seed, seconds=3, isolation=model)
-        seen = anomalies(history)
-        broken = seen & lattice.forbidden(placed(model))
-        assert not broken, f"{model} with seed {seed} shows {sorted(broken)}"
-        found |= seen
-    left = lattice.assess(found=found, scope=lattice.ISOLATION).strongest_not_refuted
-    assert left == (placed(model),), f"{model}, seeds {SEEDS}: found only {sorted(found)}"
+        history = run(ListAppend(), STORE, seed=seed, seconds=2.5, isolation=model)
+        verdict = Checker().check(history, asked)
+        assert verdict.validity is not Validity.INVALID, (model, seed, verdict.sentence)
+        for judge, seen in (
+            ("list-append", set(verdict.details["anomaly_counts"])),
+            ("graph", anomalies(history)),
+        ):
+            broken = seen & lattice.forbidden(placed(model))
+            assert not broken, f"{model} with seed {seed}: {judge} finds {sorted(broken)}"
+            found[judge] |= seen
+    for judge, seen in found.items():
+        left = lattice.assess(found=seen, scope=lattice.ISOLATION).strongest_not_refuted
+        assert left == (placed(model),), f"{model}, {SEEDS}: {judge} finds only {sorted(seen)}"
 
 
 @pytest.mark.parametrize("model", PROMISES)
@@ -70,29 +76,6 @@ def test_promises_hold_under_faults(model: str) -> None:
     assert outcomes.count(Type.OK) > 100
     assert outcomes.count(Type.INFO) > 5
     assert not anomalies(history) & lattice.forbidden(placed(model))
-
-
-def trouble(seed: int) -> Any:
-    """Six faults one after the other, the first node twice as often as the others."""
-
-    async def faults(deployment: SimulatedDeployment) -> None:
-        source = random.Random(seed)
-        kill, links = deployment.controls["kill"], deployment.controls["links"]
-        for _ in range(6):
-            await asyncio.sleep(source.random() * 0.4)
-            node = source.choice((deployment.nodes[0], *deployment.nodes))
-            if source.random() < 0.6:
-                await kill.apply(((node,),))
-                await asyncio.sleep(source.random() * 0.3)
-                await kill.apply(())
-            else:
-                others = [other for other in deployment.nodes if other != node]
-                pairs = [pair for other in others for pair in ((node, other), (other, node))]
-                await links.apply(tuple(sorted(pairs)))
-                await asyncio.sleep(source.random() * 0.4)
-                await links.apply(())
-
-    return faults
 
 
 def test_registers_are_transactions_of_the_same_store() -> None:

@@ -21,7 +21,7 @@ from clusters.systems.crdts.datatypes import (
 
 __all__ = ["BUGS", "datatypes"]
 
-_TICK_NS = 50_000_000
+_TICK_NS = 500_000_000
 
 
 class _AddingCounter(Counter):

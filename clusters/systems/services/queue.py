@@ -16,13 +16,13 @@ from harness.core.options import Option, Options
 
 __all__ = ["Queue"]
 
-_EVERY = 12
+_EVERY = 6
 """A planted bug strikes about every so many requests."""
 
 
 class Queue(System):
     """The cluster. ``loses`` acknowledges a value and throws it away, ``duplicates`` gives one out
-    twice, ``reorders`` gives out the second of those that wait."""
+    twice, ``reorders`` gives out any of those that wait."""
 
     name: ClassVar[str] = "queue"
     summary: ClassVar[str] = "queue on one node"
@@ -50,7 +50,8 @@ class _Queue(Service):
             return {"type": "drain_ok", "values": list(self._values)}, ["clear"]
         if not self._values:
             return {"type": "dequeue_ok", "value": None}, None
-        at = int(self.bug == "reorders" and strikes and len(self._values) > 1)
+        reorders = self.bug == "reorders" and strikes
+        at = int(self.node.random.random() * len(self._values)) if reorders else 0
         event = None if self.bug == "duplicates" and strikes else ["out", at]
         return {"type": "dequeue_ok", "value": self._values[at]}, event
 
