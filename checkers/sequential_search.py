@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from checkers.linearizable.budget import Budget
-from checkers.linearizable.instances import freeze
+from checkers.linearizable.instances import freeze, is_pure
 from checkers.linearizable.shrink import groups, smallest
 from checkers.models import ILLEGAL, UNKNOWN, Model, deterministic
 from checkers.transactions.columns import Unsupported
@@ -93,6 +93,9 @@ def _calls(history: History, model: Model) -> list[_Call]:
         if f not in model.functions:
             raise Unsupported(f"the model does not know the function {f!r}")
         certain = int(operations.outcome[row]) == Type.OK
+        argument = freeze(history.values[operations.argument[row]])
+        if not certain and is_pure(model, (f, argument, UNKNOWN)):
+            continue  # it changed nothing, and nobody knows what it saw
         result = freeze(history.values[operations.result[row]]) if certain else UNKNOWN
         calls.append(
             _Call(
@@ -100,7 +103,7 @@ def _calls(history: History, model: Model) -> list[_Call]:
                 int(operations.process[row]),
                 int(operations.key[row]),
                 f,
-                freeze(history.values[operations.argument[row]]),
+                argument,
                 result,
                 certain,
             )

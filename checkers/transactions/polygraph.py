@@ -103,39 +103,31 @@ class Polygraph:
         """Whether some read has several candidates."""
         return bool((self.read_writer == AMBIGUOUS).any())
 
-    def closed(self, kept: Mask) -> Mask:
-        """Of the vertices ``kept`` those whose reads were all written by such, or by nobody."""
-        kept = kept.copy()
-        sure = self.read_writer >= 0
-        reader, writer = self.read_vertex[sure], self.read_writer[sure]
-        counts = np.diff(self.candidate_first)
-        doubtful = np.repeat(self.read_vertex, counts)
-        known = self.candidates >= 0
-        reader = np.concatenate((reader, doubtful[known]))
-        writer = np.concatenate((writer, self.candidates[known]))
-        while True:
-            lost = kept[reader] & ~kept[writer]
-            if not lost.any():
-                return kept
-            kept[reader[lost]] = False
-
     def part(self, kept: Mask, *, cut: bool = False) -> Polygraph:
-        """Only the vertices ``kept``, which read only from each other (:meth:`closed`).
+        """Only the vertices ``kept``, and what these read from each other: whatever has no order
+        has none with more transactions.
 
         With ``cut`` they may be any that the others precede or follow as a whole: then what a
         writer outside left counts as the initial state, and whoever wrote what a reader outside saw
         comes after all other writers of the key. Ambiguous reads must have all their candidates
         inside."""
         number = np.cumsum(kept) - 1
+        counts = np.diff(self.candidate_first)
+        inside = self.read_writer < 0
+        inside[~inside] = kept[self.read_writer[~inside]]
         reads = kept[self.read_vertex]
+        if not cut:
+            doubtful = np.repeat(np.arange(len(counts)), counts)
+            known = self.candidates >= 0
+            missing = doubtful[known][~kept[self.candidates[known]]]
+            reads = reads & inside
+            reads[missing] = False
         writes = kept[self.write_vertex]
         edges = kept[self.source] & kept[self.target]
         writer = self.read_writer[reads]
-        inside = writer >= 0
-        inside[inside] = kept[writer[inside]]
         moved = np.where(writer < 0, writer, INITIAL)
-        moved[inside] = number[writer[inside]]
-        counts = np.diff(self.candidate_first)
+        sure = inside[reads] & (writer >= 0)
+        moved[sure] = number[writer[sure]]
         chosen = np.repeat(reads, counts)
         candidates = self.candidates[chosen]
         assert kept[candidates[candidates >= 0]].all(), "a candidate is left out"
@@ -200,7 +192,9 @@ def polygraph(
     source, target = (none, none) if source is None or target is None else (source, target)
     anti = np.zeros(len(source), dtype=bool) if anti is None else anti
     edges = kept[source] & kept[target] & ~found.optional[source]
-    counts = np.diff(found.candidate_first)[reads]
+    counts = np.diff(found.candidate_first)
+    candidates = found.candidates[np.repeat(reads, counts)]
+    counts = counts[reads]
     return Polygraph(
         member=np.flatnonzero(kept),
         process=transactions.process[kept],
@@ -212,9 +206,7 @@ def polygraph(
         read_version=found.read_version[reads],
         read_writer=np.where(writer >= 0, number[np.maximum(writer, 0)], writer),
         candidate_first=np.concatenate(([0], np.cumsum(counts))),
-        candidates=np.where(
-            found.candidates >= 0, number[np.maximum(found.candidates, 0)], found.candidates
-        ),
+        candidates=np.where(candidates >= 0, number[np.maximum(candidates, 0)], candidates),
         write_vertex=number[found.writer[writes]],
         write_key=found.write_key[writes],
         write_version=found.write_version[writes],

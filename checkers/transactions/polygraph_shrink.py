@@ -1,9 +1,9 @@
 """A few transactions that have no order by themselves, out of many that have none.
 
-Transactions are taken away in ever smaller portions, with all that read from them, as long as the
-solver still finds no order (A. Zeller, R. Hildebrandt, "Simplifying and isolating failure-inducing
-input", IEEE TSE 2002). What is left is closed (whatever is read was written in it) and minimal: it
-has an order as soon as any one transaction is left out.
+Transactions are taken away in ever smaller portions as long as the solver still finds no order
+(A. Zeller, R. Hildebrandt, "Simplifying and isolating failure-inducing input", IEEE TSE 2002). What
+somebody read from a transaction that is gone counts no more. What is left is minimal: it has an
+order as soon as any one transaction is left out.
 """
 
 from __future__ import annotations
@@ -36,15 +36,13 @@ def shrink(
     while True:
         shrunk = False
         members = np.flatnonzero(kept)
-        # Later transactions first: nobody reads from the last ones.
         for end in range(len(members), 0, -portion):
             tries += 1
             if tries > _TRIES_MAX or expired():
                 return kept, False
             fewer = kept.copy()
             fewer[members[max(end - portion, 0) : end]] = False
-            fewer = graph.closed(fewer)
-            if fewer.sum() < kept.sum() and _broken(graph, question, fewer, expired):
+            if _broken(graph, question, fewer, expired):
                 kept, shrunk = fewer, True
         if portion == 1 and not shrunk:
             return kept, True
@@ -57,17 +55,13 @@ def _broken(graph: Polygraph, question: Question, kept: Mask, expired: Callable[
 
 
 def _around(graph: Polygraph, within: Mask) -> Mask:
-    """With all that read from them, and all that any of these read from."""
+    """With those that read from them, and those that all of these read from."""
     kept = within.copy()
     sure = graph.read_writer >= 0
     reader, writer = graph.read_vertex[sure], graph.read_writer[sure]
     kept[reader[within[writer]]] = True
+    kept[writer[kept[reader]]] = True
     doubtful = np.repeat(graph.read_vertex, np.diff(graph.candidate_first))
     known = graph.candidates >= 0
-    reader = np.concatenate((reader, doubtful[known]))
-    writer = np.concatenate((writer, graph.candidates[known]))
-    while True:
-        missing = kept[reader] & ~kept[writer]
-        if not missing.any():
-            return kept
-        kept[writer[missing]] = True
+    kept[graph.candidates[known][kept[doubtful[known]]]] = True
+    return kept

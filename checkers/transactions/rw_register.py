@@ -25,6 +25,8 @@ import msgspec
 import numpy as np
 
 from checkers import lattice
+from checkers.causal.levels import judge_levels
+from checkers.causal.visibility import TooMany
 from checkers.linearizable.budget import Limits, usual_memory_bytes
 from checkers.spectrum import judge
 from checkers.transactions import rw_register_explain as explain
@@ -61,8 +63,9 @@ QUESTIONS: Mapping[str, Question] = {
 """The models that are decided by an order of transactions, those that imply others first."""
 
 _SHOWN_MAX = 10
-_SHARE_ASKED, _SHARE_OTHER = 0.6, 0.4
-_WEAK = frozenset({"read-atomic", "causal"})
+_SHARE_BEFORE, _SHARE_ASKED, _SHARE_AFTER = 0.15, 0.7, 0.4
+"""Of the time that is left, for the models before the one that is asked about, for it, and then."""
+_WEAK = frozenset({"read-committed", "read-atomic", "causal"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -173,6 +176,8 @@ class RwRegister:
             limits=limits,
             findings=findings,
         )
+        if not limits.reached():
+            _weak(transactions, findings)
         return self._verdict(found, findings, asked, assumptions, history.realtime)
 
     def _decide(
@@ -185,24 +190,27 @@ class RwRegister:
         limits: Limits,
         findings: _Findings,
     ) -> None:
-        """Put the questions that are left to the solver: the one asked for first."""
-        names = [one for one in QUESTIONS if realtime or QUESTIONS[one].order != Order.REALTIME]
-        names.sort(key=lambda name: name != asked)
+        """Put the questions that are left to the solver, the strongest model first."""
         graph: Polygraph | None = None
-        for name in names:
+        before = True
+        for name, question in QUESTIONS.items():
+            # A stronger model may be easier to prove, since less is left to choose.
+            share = _SHARE_ASKED if name == asked else _SHARE_BEFORE if before else _SHARE_AFTER
+            before = before and name != asked
+            if question.order == Order.REALTIME and not realtime:
+                continue
             if findings.holds(name) or findings.fallen(name):
                 continue
             if graph is None:
                 graph = polygraph(
                     found, source=inference.source, target=inference.target, anti=inference.anti
                 )
-            share = _SHARE_ASKED if name == asked else _SHARE_OTHER
             part = Limits(
                 deadline_s=self._clock() + limits.seconds_left() * share,
                 clock=self._clock,
                 memory_bytes=limits.memory_bytes,
             )
-            decision = decide(graph, QUESTIONS[name], part.reached)
+            decision = decide(graph, question, part.reached)
             findings.how[name] = decision.how
             if decision.holds:
                 findings.proved.add(name)
@@ -327,6 +335,32 @@ def _named(
         if not findings.fallen(model) and (not assumptions.names or needed <= report.absent):
             findings.proved.add(model)
             break
+
+
+def _weak(transactions: Transactions, findings: _Findings) -> None:
+    """The levels below snapshot isolation that know sessions: read committed, atomic, causal."""
+    left = [one for one in _WEAK if not findings.holds(one) and not findings.fallen(one)]
+    if not left:
+        return
+    try:
+        report = judge_levels(transactions)
+    except (Unsupported, TooMany) as refusal:
+        findings.undecided.update(dict.fromkeys(left, str(refusal)))
+        return
+    realtime = transactions.history.realtime
+    for name in [one for one in report.counts if one not in findings.counts]:
+        # An order that was verified has the last word. (A non-monotonic view may rest on the order
+        # of a process, which monotonic atomic view and what implies it do not know.)
+        if realtime and (
+            name == "non-monotonic-view" or findings.proved & lattice.ruled_out([name])
+        ):
+            continue
+        shown = (one for one in report.anomalies if one.name == name)
+        findings.add(name, report.counts[name], shown)
+    # Where only sessions are known, read committed knows them too (a commit-cycle): then what was
+    # proved of transactions in any order is not what those models mean there.
+    proved = findings.proved | report.holds
+    findings.proved = {one for one in proved if not findings.fallen(one)}
 
 
 def _no_order(

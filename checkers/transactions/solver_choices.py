@@ -17,6 +17,7 @@ import numpy as np
 
 from checkers.transactions.polygraph import Polygraph, Question
 from checkers.transactions.polygraph_edges import Edges
+from checkers.transactions.polygraph_parts import whole_components
 from checkers.transactions.rw_register_accesses import AMBIGUOUS, INITIAL
 from checkers.transactions.saturation import Saturated, topological
 from checkers.transactions.solver_clauses import Engine, engine
@@ -214,65 +215,49 @@ def _search(
 
 
 def _cycles(extended: list[list[tuple[int, int]]], left: Choices) -> list[list[int]]:
-    """Clauses against cycles: through each chosen edge the one with the fewest choices."""
+    """Clauses against cycles: one with as few choices as possible through each chosen edge that is
+    not on one already."""
     clauses: dict[tuple[int, ...], None] = {}
-    cyclic = _in_cycles(extended)
-    for source in sorted(cyclic):
-        for target, number in extended[source]:
-            if number < 0 or target not in cyclic:
+    covered: set[int] = set()
+    component = _components(extended)
+    for source, edges in enumerate(extended):
+        for target, number in edges:
+            if number < 0 or component[target] != component[source] or number in covered:
                 continue
-            path = _path(extended, target, source, cyclic)
-            if path is not None:
-                literals = {-literal for one in (number, *path) for literal in left.literals[one]}
-                clauses[tuple(sorted(literals))] = None
-                if len(clauses) >= _CYCLES_MAX:
-                    return [list(clause) for clause in clauses]
+            path = _path(extended, target, source, component)
+            covered.update((number, *path))
+            literals = {-literal for one in (number, *path) for literal in left.literals[one]}
+            clauses[tuple(sorted(literals))] = None
+            if len(clauses) >= _CYCLES_MAX:
+                return [list(clause) for clause in clauses]
     return [list(clause) for clause in clauses] or [[]]
 
 
-def _in_cycles(extended: list[list[tuple[int, int]]]) -> set[int]:
-    """What is left when everything without predecessors, or without successors, was taken away
-    again and again: all cycles, and what lies between two of them."""
-    kept = set(range(len(extended)))
-    for edges in (_plain(extended), _reversed(extended)):
-        missing = dict.fromkeys(kept, 0)
-        for vertex in kept:
-            for target in edges[vertex]:
-                if target in kept:
-                    missing[target] += 1
-        stack = [vertex for vertex in kept if not missing[vertex]]
-        while stack:
-            vertex = stack.pop()
-            kept.discard(vertex)
-            for target in edges[vertex]:
-                if target in kept:
-                    missing[target] -= 1
-                    if not missing[target]:
-                        stack.append(target)
-    return kept
-
-
-def _plain(extended: list[list[tuple[int, int]]]) -> list[list[int]]:
-    return [[target for target, _ in edges] for edges in extended]
-
-
-def _reversed(extended: list[list[tuple[int, int]]]) -> list[list[int]]:
-    turned: list[list[int]] = [[] for _ in extended]
-    for vertex, edges in enumerate(extended):
-        for target, _ in edges:
-            turned[target].append(vertex)
-    return turned
+def _components(extended: list[list[tuple[int, int]]]) -> list[int]:
+    """The strongly connected component of each vertex."""
+    source = [vertex for vertex, edges in enumerate(extended) for _ in edges]
+    target = [target for edges in extended for target, _ in edges]
+    found = whole_components(
+        Edges(
+            vertices=len(extended),
+            source=np.array(source, dtype=np.int64),
+            target=np.array(target, dtype=np.int64),
+        )
+    )
+    of: list[int] = found[0].tolist()
+    return of
 
 
 def _path(
-    extended: list[list[tuple[int, int]]], start: int, goal: int, within: set[int]
-) -> list[int] | None:
-    """The choices on a way with the fewest of them; None if there is no way."""
+    extended: list[list[tuple[int, int]]], start: int, goal: int, component: list[int]
+) -> list[int]:
+    """The choices on a way with the fewest of them, inside of a component."""
+    within = component[start]
     came: dict[int, tuple[int, int]] = {start: (-1, -1)}
     settled: set[int] = set()
     queue = deque([start])
     cost = {start: 0}
-    while queue:
+    while True:
         vertex = queue.popleft()
         if vertex == goal:
             break
@@ -280,15 +265,13 @@ def _path(
             continue
         settled.add(vertex)
         for target, number in extended[vertex]:
-            if target not in within:
+            if component[target] != within:
                 continue
             price = cost[vertex] + (number >= 0)
             if price < cost.get(target, 1 << 60):
                 cost[target] = price
                 came[target] = (vertex, number)
                 (queue.append if number >= 0 else queue.appendleft)(target)
-    if goal not in came:
-        return None
     path = []
     at = goal
     while at != start:
