@@ -42,14 +42,7 @@ def judge(
     asked = lattice.canonical(asked)
     counts = counts or dict(Counter(anomaly.name for anomaly in anomalies))
     assessment = lattice.assess(found=counts, absent=absent, proved=proved, scope={*scope, asked})
-    # The proofs against the model asked about come first, then the smallest.
-    ordered = sorted(
-        anomalies,
-        key=lambda anomaly: (
-            asked not in lattice.ruled_out([anomaly.name]),
-            len(anomaly.operations),
-        ),
-    )
+    ordered = _ordered(anomalies, asked)
     validity, sentence = _conclusion(asked, assessment, ordered, subject, incomplete)
     return Verdict(
         checker=checker,
@@ -70,6 +63,19 @@ def judge(
             **(details or {}),
         },
     )
+
+
+def _ordered(anomalies: Sequence[Anomaly], asked: str) -> list[Anomaly]:
+    """The proofs against the model asked about first; the smallest of each kind before the second
+    of any."""
+    smallest = sorted(anomalies, key=lambda anomaly: len(anomaly.operations))
+    earlier: Counter[str] = Counter()
+    ranked = []
+    for anomaly in smallest:
+        ranked.append((asked not in lattice.ruled_out([anomaly.name]), earlier[anomaly.name]))
+        earlier[anomaly.name] += 1
+    places = sorted(range(len(smallest)), key=ranked.__getitem__)
+    return [smallest[place] for place in places]
 
 
 def _conclusion(
