@@ -21,7 +21,7 @@ _NODES_MAX = 60
 _WIDTH, _HEIGHT = 340.0, 50.0  # of a box
 _COLUMN_GAP, _ROW_GAP, _MARGIN = 200.0, 62.0, 26.0
 _SPREAD = 22.0  # between edges that run beside each other
-_TEXT_CHARACTERS_MAX = 46
+_TEXT_CHARACTERS_MAX = 43
 _WORDS = {
     "ww": "write, then the next write",
     "wr": "write, then a read of it",
