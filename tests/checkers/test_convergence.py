@@ -221,6 +221,20 @@ GOLDEN: list[tuple[str, list[Row], Validity, list[str]]] = [
         ["lost element"],
     ),
     ("or-set", [ADD_1, op("1 read 20-30", None, [])], INVALID, ["lost element"]),
+    # Reads of one node that overlap: the long one may be the last, the short one may not.
+    (
+        "or-set",
+        [
+            op("9 add 0-10", 1, node="n1"),
+            op("1 read 20-60", None, [1], node="n0"),
+            op("2 read 30-40", None, [1], node="n0"),
+            op("3 read 50-55", None, [], node="n0"),
+            op("9 add 70-80", 2, node="n1"),
+            op("1 read 90-95", None, [1, 2], node="n0"),
+        ],
+        INVALID,
+        ["lost element"],
+    ),
     # What a replica has been told by its own client, it knows.
     (
         "or-set",

@@ -5,6 +5,7 @@
 #include <climits>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace saturation {
@@ -13,6 +14,7 @@ using i32 = std::int32_t;
 using i64 = std::int64_t;
 
 constexpr i32 NEVER = INT_MAX;
+constexpr std::size_t TABLE_MAX = std::size_t{1} << 24;
 
 enum class Status : int { COMPLETE = 0, CYCLIC = 1, INCOMPLETE = 2 };
 
@@ -56,6 +58,7 @@ class Saturation {
   std::vector<unsigned char> dirty, grown, shrunk;
   std::vector<Slot> slots;
   std::vector<std::size_t> first;  // of each key
+  std::vector<i32> begins;         // of each key and chain, within the key; empty if too many
 
   i32 start(i32 one) const { return in.snapshot ? 2 * one : one; }
   i32 commit(i32 one) const { return in.snapshot ? 2 * one + 1 : one; }
@@ -69,6 +72,8 @@ class Saturation {
   bool precedes(i32 a, i32 b) const { return row(before, b)[in.chain[a]] >= in.place[a]; }
 
   void begin();
+  void index();
+  std::pair<const Slot*, const Slot*> range(i32 key, i32 chain) const;
   void link(i32 a, i32 b);
   bool sort();
   void forward();
@@ -115,6 +120,30 @@ inline void Saturation::begin() {
                 return a.chain != b.chain ? a.chain < b.chain : a.place < b.place;
               });
   }
+  index();
+}
+
+// Where the commits of each chain begin, if that table is not too large.
+inline void Saturation::index() {
+  const std::size_t keys = static_cast<std::size_t>(in.keys);
+  const std::size_t width = static_cast<std::size_t>(in.chains) + 1;
+  if (keys * width > TABLE_MAX) return;
+  begins.assign(keys * width, 0);
+  for (std::size_t key = 0; key < keys; ++key) {
+    i32* counts = begins.data() + key * width;
+    for (std::size_t at = first[key]; at < first[key + 1]; ++at) ++counts[slots[at].chain + 1];
+    for (std::size_t chain = 1; chain < width; ++chain) counts[chain] += counts[chain - 1];
+  }
+}
+
+// The commits of a key on a chain; of the whole key where there is no table.
+inline std::pair<const Saturation::Slot*, const Saturation::Slot*> Saturation::range(
+    i32 key, i32 chain) const {
+  const std::size_t at = static_cast<std::size_t>(key);
+  const Slot* base = slots.data() + first[at];
+  if (begins.empty()) return {base, slots.data() + first[at + 1]};
+  const i32* counts = begins.data() + at * (static_cast<std::size_t>(in.chains) + 1) + chain;
+  return {base + counts[0], base + counts[1]};
 }
 
 inline void Saturation::link(i32 a, i32 b) {
@@ -185,8 +214,8 @@ inline void Saturation::backward() {
 }
 
 inline const Saturation::Slot* Saturation::last(i32 key, i32 chain, i32 place) const {
-  const Slot* low = slots.data() + first[static_cast<std::size_t>(key)];
-  const Slot* high = slots.data() + first[static_cast<std::size_t>(key) + 1];
+  const auto [low, high] = range(key, chain);
+  if (low == high) return nullptr;
   const Slot* at = std::upper_bound(low, high, place, [chain](i32 limit, const Slot& slot) {
     return slot.chain != chain ? slot.chain > chain : slot.place > limit;
   });
@@ -194,8 +223,8 @@ inline const Saturation::Slot* Saturation::last(i32 key, i32 chain, i32 place) c
 }
 
 inline const Saturation::Slot* Saturation::earliest(i32 key, i32 chain, i32 place) const {
-  const Slot* low = slots.data() + first[static_cast<std::size_t>(key)];
-  const Slot* high = slots.data() + first[static_cast<std::size_t>(key) + 1];
+  const auto [low, high] = range(key, chain);
+  if (low == high) return nullptr;
   const Slot* at = std::lower_bound(low, high, place, [chain](const Slot& slot, i32 limit) {
     return slot.chain != chain ? slot.chain < chain : slot.place < limit;
   });
