@@ -98,7 +98,7 @@ CORRECT: tuple[Case, ...] = (
             cluster="transactional",
             options={"isolation": model},
             model=model,
-            seconds=1.5,
+            seconds=0.75 if model == "snapshot-isolation" else 1.5,
         )
         for model in (
             "strict-serializable",
@@ -111,8 +111,11 @@ CORRECT: tuple[Case, ...] = (
     Case(workload="session", cluster="quorum", options={"variant": "corrected"}),
     Case(workload="causal", cluster="quorum", options={"variant": "corrected"}),
     Case(workload="sequential", cluster="quorum", options={"variant": "corrected"}),
-    *(Case(workload=name, cluster="replicated") for name in (*_DATATYPES, "sequence")),
-    *(Case(workload=name, cluster="replicated", faults=True) for name in (*_DATATYPES, "sequence")),
+    *(
+        Case(workload=name, cluster="replicated", faults=faults)
+        for name in (*_DATATYPES, "sequence", "session", "causal")
+        for faults in (False, True)
+    ),
     Case(workload="unique-ids", cluster="identifiers", faults=True),
     Case(workload="total-queue", cluster="queue"),
     Case(workload="total-queue", cluster="queue", faults=True),
@@ -153,6 +156,8 @@ PLANTED: tuple[Planted, ...] = (
     _weak("snapshot-isolation", "g2"),
     _weak("serializable", "sequential"),
     _weak("serializable", "session"),
+    _weak("serializable", "causal"),
+    Planted(workload="sequential", cluster="replicated", checker="sequential"),
     _weak("read-committed", "rw-register"),
     _bug("set-full", "replicated", "set-forgets"),
     _bug("pn-counter", "replicated", "counter-adds"),
@@ -160,6 +165,7 @@ PLANTED: tuple[Planted, ...] = (
     _bug("or-set", "replicated", "or-set-removes-unseen"),
     _bug("lww-register", "replicated", "lww-by-arrival"),
     _bug("lww-register", "replicated", "lww-by-arrival", "convergence"),
+    _bug("session", "replicated", "lww-by-arrival"),
     _bug("mv-register", "replicated", "mv-keeps-one"),
     _bug("sequence", "replicated", "sequence-by-arrival"),
     _bug("sequence", "replicated", "sequence-by-arrival", "convergence"),

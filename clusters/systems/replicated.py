@@ -15,8 +15,9 @@ A multi-value register answers reads with a ``context`` beside the value, which 
 replace what was read gives back; it is answered by its own ``tag``.
 
 Every replica sends the entries that have changed (:mod:`clusters.systems.crdts.datatypes`) to each
-other, again and again until they are acknowledged. Updates and what was read are durable before
-they are answered, so that a replica never goes back.
+other, again and again until they are acknowledged, and in the order in which they changed here: so
+nothing arrives before what it may rest on, and the whole is causally convergent. Updates and what
+was read are durable before they are answered, so that a replica never goes back.
 """
 
 from __future__ import annotations
@@ -75,14 +76,15 @@ class ReplicatedObjects(System):
 
 
 class _Replica:
-    """``changed`` lists the entries in the order in which they changed here."""
+    """``changed`` lists all changes of entries in their order. (Not the entries: what one holds now
+    may rest on changes of others that come later in the list.)"""
 
     def __init__(self, node: Node, types: Mapping[str, Datatype], gossip_s: float) -> None:
         self.node = node
         self.types = types
         self.gossip_s = gossip_s
         self.objects: dict[Place, State] = {}
-        self.changed: list[tuple[Place, str]] = []
+        self.changed: list[tuple[str, Any, str, Any]] = []
         self.clock = 0
         self.incarnation = 1
 
@@ -94,9 +96,9 @@ class _Replica:
                 self.incarnation = value + 1
             else:
                 self.objects.setdefault((datatype, key), {})[name] = value
+                self.changed.append((datatype, key, name, value))
         self._log(None, None, "", self.incarnation)
         await self.node.disk.sync(_LOG)
-        self.changed = [(place, name) for place, state in self.objects.items() for name in state]
         for peer in self.node.peers:
             if peer != self.node.name:
                 self.node.spawn(self._gossip(peer))
@@ -140,7 +142,7 @@ class _Replica:
         for name, value in entries.items():
             self._log(*place, name, value)
             if tell:
-                self.changed.append((place, name))
+                self.changed.append((*place, name, value))
 
     def _log(self, datatype: str | None, key: Any, name: str, value: Any) -> None:
         self.node.disk.append(_LOG, _encode([self.clock, datatype, key, name, value]))
@@ -153,12 +155,7 @@ class _Replica:
             upto = min(len(self.changed), told + _BATCH_MAX)
             if told == upto:
                 continue
-            fresh = dict.fromkeys(self.changed[told:upto])
-            entries = [
-                [*place, name, self.objects[place][name]]
-                for place, name in fresh
-                if name in self.objects[place]
-            ]
+            entries = self.changed[told:upto]
             body = {"type": "gossip", "clock": self.clock, "entries": entries}
             try:
                 await self.node.rpc(peer, body, _RPC_S)
@@ -169,12 +166,9 @@ class _Replica:
     async def _hear(self, message: Message) -> Body:
         body = message.body
         self.clock = max(self.clock, body["clock"])
-        news: dict[Place, State] = {}
-        for datatype, key, name, value in body["entries"]:
-            news.setdefault((datatype, key), {})[name] = value
-        for place, entries in news.items():
-            datatype = self.types[place[0]]
-            changed = datatype.merge(self.objects.setdefault(place, {}), entries)
+        for name_of_type, key, name, value in body["entries"]:
+            place, datatype = (name_of_type, key), self.types[name_of_type]
+            changed = datatype.merge(self.objects.setdefault(place, {}), {name: value})
             self._note(place, changed, tell=datatype.forwards)
         await self.node.disk.sync(_LOG)
         return {"type": "gossip_ok"}
