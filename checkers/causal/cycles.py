@@ -24,7 +24,6 @@ Codes = NDArray[np.int32]
 
 _ALL = int(Edge.PROCESS | Edge.WR | Edge.WW)
 _CYCLES_MAX = 10
-_LONGEST = 200
 _LOOKS = 5_000_000
 _STARTS_MAX = 20_000
 
@@ -44,7 +43,7 @@ class Step:
 def shortest_cycles(
     reads: ReadsFrom, found: Orders | None, *, sessions: bool = True
 ) -> tuple[tuple[Step, ...], ...]:
-    """Some short cycles, the shortest first; empty if there is none. O(n + r + e) to decide.
+    """Some short cycles, the shortest first; empty only if there is none. O(n + r + e) to decide.
 
     Each has an edge of ``found`` if it is given, else one of reads-from. ``sessions``: the order of
     sessions counts too.
@@ -60,20 +59,24 @@ def shortest_cycles(
     search = wide.of(vertices, count, searched=True)
     first = int(Edge.WW if found is not None else Edge.WR)
     members = search.components(_ALL)
-    starting = np.unique(wide.source[(wide.kind == first)])
-    cyclic = members.size[members.component[starting]] > 1
-    starts = starting[cyclic][:_STARTS_MAX].astype(np.int32)
+    # An edge within a component is on some cycle.
+    inner = members.component[wide.source] == members.component[wide.target]
+    starts = np.unique(wide.source[inner & (wide.kind == first)])
+    # One of each component comes before all others, so that none goes without a cycle.
+    _, one = np.unique(members.component[starts], return_index=True)
+    starts = np.concatenate((starts[one], np.delete(starts, one)[:_STARTS_MAX])).astype(np.int32)
     cycles = search.cycles(
         Search(first=first, walk=_ALL, last=_ALL),
         component=members.component,
         starts=starts,
-        longest=min(_LONGEST, vertices),
+        longest=vertices,
         looks=_LOOKS,
     )
     shown = [
         tuple(_steps(wide, cycles.rows[begin:end].tolist(), count))
         for begin, end in zip(cycles.first[:-1].tolist(), cycles.first[1:].tolist(), strict=True)
     ]
+    assert shown, "a component without a cycle"
     return tuple(sorted(shown, key=len)[:_CYCLES_MAX])
 
 
