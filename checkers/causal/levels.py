@@ -118,7 +118,14 @@ def _breaks(reads: ReadsFrom, visibility: Visibility, order: Codes, found: _Foun
         Visibility.COMMITTED: ("non-monotonic-view",) * 2 if realtime else ("commit-cycle",) * 2,
     }[visibility]
     violations = violations_of(
-        reads, visibility, order, early=early, cyclic=cyclic, because=_BECAUSE[visibility]
+        reads,
+        visibility,
+        order,
+        early=early,
+        cyclic=cyclic,
+        because=_BECAUSE[visibility],
+        # Adya's models and their kin know no sessions.
+        sessions=cyclic != "non-monotonic-view",
     )
     for name in dict.fromkeys((early, cyclic)):
         found.add(

@@ -42,10 +42,12 @@ def violations_of(
     early: str,
     cyclic: str,
     because: str,
+    sessions: bool = True,
     said: Orders | None = None,
 ) -> Violations:
     """What ``visibility`` forbids and ``reads`` have. ``early`` is what a read of the initial state
-    is called that should have seen a write, ``cyclic`` what a cycle is called. ``said`` is what
+    is called that should have seen a write, ``cyclic`` what a cycle is called. ``sessions``: the
+    commit order must extend theirs. ``said`` is what
     visibility says, where it is known already, or a part of it."""
     part = said is not None
     said = orders(reads, visibility, order) if said is None else said
@@ -61,7 +63,7 @@ def violations_of(
         anomalies.append(_with(reads, anomaly, between))
     if len(first):
         counts[early] += len(said.initial_before)
-    for steps in shortest_cycles(reads, said):
+    for steps in shortest_cycles(reads, said, sessions=sessions):
         assert ways is not None
         seen = _seen(reads, visibility, ways, steps)
         anomalies.append(cycle_anomaly(reads, cyclic, steps, because, seen))

@@ -275,7 +275,7 @@ def replicated(source: random.Random, *, bug: str) -> History:
     log: list[tuple[str, int, set[int]]] = []
     applied: list[list[int]] = [[], []]
     transactions = []
-    for number in range(60):
+    for number in range(150):
         session = source.randrange(4)
         replica = session % 2
         if bug == "roaming":
@@ -297,8 +297,8 @@ def replicated(source: random.Random, *, bug: str) -> History:
                 if one not in applied[target]
                 and (bug == "unordered" or log[one][2] <= set(applied[target]))
             ]
-            if ready and source.random() < 0.5:
-                applied[target].append(source.choice(ready))
+            if ready and source.random() < 0.3:
+                applied[target].append(ready[-1] if bug == "unordered" else source.choice(ready))
     return history_of(transactions)
 
 
