@@ -176,6 +176,11 @@ class _Problem:
 
     def grow(self, observers: Sequence[Update | Sight]) -> None:
         """What a replica knows, it knows later."""
+        self._grow(observers, self.adds)
+        # Removals have no terms for removals: these must be passed on past them.
+        self._grow(self.sights, self.removes)
+
+    def _grow(self, observers: Sequence[Update | Sight], updates: Sequence[Update]) -> None:
         for later in observers:
             earlier = [
                 one for one in observers if one.replica == later.replica and one.before(later, True)
@@ -183,12 +188,10 @@ class _Problem:
             latest = max((one.call for one in earlier), default=0)
             for one in earlier:
                 if one.end < latest:
-                    continue  # there is another between them
-                for update in (*self.adds, *self.removes):
-                    before = self.terms.get((update.row, one.row))
-                    after = self.terms.get((update.row, later.row))
-                    if before is not None and after is not None:
-                        self.require((False, before), (True, after))
+                    continue  # there is another between them, which passes it on
+                for update in updates:
+                    before = self.terms[update.row, one.row]
+                    self.require((False, before), (True, self.terms[update.row, later.row]))
 
     def present(self, sight: Sight) -> None:
         """Some addition has been observed, and no removal of it."""

@@ -671,6 +671,24 @@ def test_tags_say_what_a_removal_took() -> None:
     assert names(check("or-set", strange, tags=True)) == ["phantom tag"]
 
 
+def test_a_replica_forgets_no_removal() -> None:
+    """Node n0 had heard of the removal at n1, for it missed the element; its own removal, which
+    took nothing, changes nothing about that."""
+    rows = [
+        op("0 add 0-1", 1, [1, "a"], node="n1"),
+        op("1 read 2-3", None, [1], node="n0"),
+        op("2 remove 3-4", 1, ["a"], node="n1"),
+        op("1 read 5-6", None, [], node="n0"),
+        op("1 remove 7-8", 1, [], node="n0"),
+        op("1 read 9-10", None, [1], node="n0"),
+        op("3 add 20-21", 2, [2, "b"], node="n2"),
+        op("3 read 30-31", None, [2], node="n2"),
+    ]
+    assert names(check("or-set", rows, tags=True)) == ["resurrected element"]
+    del rows[5]
+    assert check("or-set", rows, tags=True).validity is VALID
+
+
 def test_what_is_too_much_is_not_guessed() -> None:
     """Hundreds of additions and removals of one element are beyond the limit: unknown."""
     rows = []
