@@ -280,7 +280,7 @@ def replicated(source: random.Random, *, bug: str) -> History:
         replica = session % 2
         if bug == "roaming":
             replica = source.randrange(2)
-        key = source.choice("xy")
+        key = source.choice("xyz")
         if source.random() < 0.4:
             log.append((key, number + 1, set(applied[replica])))
             applied[replica].append(len(log) - 1)
@@ -297,7 +297,7 @@ def replicated(source: random.Random, *, bug: str) -> History:
                 if one not in applied[target]
                 and (bug == "unordered" or log[one][2] <= set(applied[target]))
             ]
-            if ready and source.random() < 0.3:
+            if ready and source.random() < 0.15:
                 applied[target].append(ready[-1] if bug == "unordered" else source.choice(ready))
     return history_of(transactions)
 
