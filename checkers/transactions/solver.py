@@ -159,7 +159,7 @@ def _by_parts(
             return Decision(holds=False, how="clocks", within=within, forced=forced)
         if len(found_clocks.forced):
             graph = _with_assumed(graph, question, found_clocks)
-            edges = known_edges(graph, question)
+            edges = _and_forced(edges, found_clocks)
             decision = _replayed(graph, question, edges)
             if decision is not None:
                 return replace(decision, how="clocks")
@@ -184,13 +184,18 @@ def _with_assumed(graph: Polygraph, question: Question, found: Clocks) -> Polygr
     )
 
 
-def _cyclic(graph: Polygraph, question: Question, edges: Edges, found: Clocks) -> Mask:
-    """The vertices of a cycle that was closed."""
-    whole = Edges(
+def _and_forced(edges: Edges, found: Clocks) -> Edges:
+    """What :func:`known_edges` would find if that was assumed."""
+    return Edges(
         vertices=edges.vertices,
         source=np.concatenate((edges.source, found.forced[:, 0])),
         target=np.concatenate((edges.target, found.forced[:, 1])),
     )
+
+
+def _cyclic(graph: Polygraph, question: Question, edges: Edges, found: Clocks) -> Mask:
+    """The vertices of a cycle that was closed."""
+    whole = _and_forced(edges, found)
     of, many = whole_components(whole)
     events = question.events(len(graph))
     inside = np.flatnonzero(many[of[:events]] > 1)

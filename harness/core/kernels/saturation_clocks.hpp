@@ -14,6 +14,7 @@ using i32 = std::int32_t;
 using i64 = std::int64_t;
 
 constexpr i32 NEVER = INT_MAX;
+constexpr std::ptrdiff_t FEW = 8;  // are looked through one by one
 constexpr std::size_t TABLE_MAX = std::size_t{1} << 24;
 
 enum class Status : int { COMPLETE = 0, CYCLIC = 1, INCOMPLETE = 2 };
@@ -180,14 +181,14 @@ inline void Saturation::forward() {
     for (i32 e = head[static_cast<std::size_t>(v)]; e >= 0; e = next[static_cast<std::size_t>(e)]) {
       const i32 target = to[static_cast<std::size_t>(e)];
       i32* theirs = row(before, target);
-      bool more = false;
+      // Without branches, so that the compiler takes several at a time.
+      i32 more = 0;
       for (i32 c = 0; c < in.chains; ++c) {
-        if (mine[c] > theirs[c]) {
-          theirs[c] = mine[c];
-          more = true;
-        }
+        const i32 a = mine[c], b = theirs[c];
+        more |= a > b;
+        theirs[c] = a > b ? a : b;
       }
-      if (more) moved[static_cast<std::size_t>(target)] = grown[static_cast<std::size_t>(target)] = 1;
+      if (more != 0) moved[static_cast<std::size_t>(target)] = grown[static_cast<std::size_t>(target)] = 1;
     }
   }
 }
@@ -197,25 +198,29 @@ inline void Saturation::backward() {
   for (std::size_t at = order.size(); at-- > 0;) {
     const i32 v = order[at];
     i32* mine = row(after, v);
-    bool fewer = false;
+    i32 fewer = 0;
     for (i32 e = head[static_cast<std::size_t>(v)]; e >= 0; e = next[static_cast<std::size_t>(e)]) {
       const i32 target = to[static_cast<std::size_t>(e)];
       if (!shrunk[static_cast<std::size_t>(target)] && !dirty[static_cast<std::size_t>(v)]) continue;
       const i32* theirs = row(after, target);
       for (i32 c = 0; c < in.chains; ++c) {
-        if (theirs[c] < mine[c]) {
-          mine[c] = theirs[c];
-          fewer = true;
-        }
+        const i32 a = theirs[c], b = mine[c];
+        fewer |= a < b;
+        mine[c] = a < b ? a : b;
       }
     }
-    if (fewer) shrunk[static_cast<std::size_t>(v)] = 1;
+    if (fewer != 0) shrunk[static_cast<std::size_t>(v)] = 1;
   }
 }
 
 inline const Saturation::Slot* Saturation::last(i32 key, i32 chain, i32 place) const {
   const auto [low, high] = range(key, chain);
   if (low == high) return nullptr;
+  if (!begins.empty() && high - low <= FEW) {
+    const Slot* one = high;
+    while (one != low && (one - 1)->place > place) --one;
+    return one == low ? nullptr : one - 1;
+  }
   const Slot* at = std::upper_bound(low, high, place, [chain](i32 limit, const Slot& slot) {
     return slot.chain != chain ? slot.chain > chain : slot.place > limit;
   });
@@ -225,6 +230,11 @@ inline const Saturation::Slot* Saturation::last(i32 key, i32 chain, i32 place) c
 inline const Saturation::Slot* Saturation::earliest(i32 key, i32 chain, i32 place) const {
   const auto [low, high] = range(key, chain);
   if (low == high) return nullptr;
+  if (!begins.empty() && high - low <= FEW) {
+    const Slot* one = low;
+    while (one != high && one->place < place) ++one;
+    return one == high ? nullptr : one;
+  }
   const Slot* at = std::lower_bound(low, high, place, [chain](const Slot& slot, i32 limit) {
     return slot.chain != chain ? slot.chain < chain : slot.place < limit;
   });
