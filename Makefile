@@ -69,6 +69,14 @@ soak: $(VENV)/.installed-dev
 	$(BIN)/pytest -n 2 --hypothesis-profile soak $(PYTEST_ARGS)
 	$(BIN)/python -m tests.checkers.every_model --histories 100000 --jobs 2
 	$(BIN)/python -m tests.checkers.twins --instances 200000 --jobs 2
+	$(BIN)/python -m tests.checkers.cycles_oracle --graphs 100000
+	$(BIN)/python -m tests.checkers.list_append_oracle --histories 50000
+	$(BIN)/python -m tests.checkers.rw_register_oracle --histories 50000
+	$(BIN)/python -m tests.checkers.sequential_oracle --histories 50000
+	$(BIN)/python -m tests.checkers.causal_oracle --histories 120000
+	$(BIN)/python -m tests.checkers.convergence_oracle --histories 50000
+	$(BIN)/python -m tests.checkers.invariants_oracle --histories 20000
+	$(BIN)/python -m tests.placement --seeds 1000
 	$(BIN)/python -m tests.fuzz_tokens --seconds 600
 	@for seed in $$(seq $(SOAK_SEEDS)); do \
 	  for nemesis in partition kill pause partition,kill,pause; do \
