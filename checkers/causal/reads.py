@@ -196,7 +196,8 @@ def _writers(placed: _Placed, wrong: dict[str, Ints]) -> tuple[Ints, Ints]:
         key = transactions.keys[placed.key[place]]
         value = transactions.values[placed.value[place]]
         raise Unsupported(
-            f"several may have written {value!r} to {key!r}, so that who was read is not known; "
+            f"several may have written {value!r}{'' if key is None else f' to {key!r}'}, so that "
+            "who was read is not known; "
             "write each value to a key once"
         )
     writer = np.where(initial, INITIAL, np.where(own, _NOBODY, writer))
