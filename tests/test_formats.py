@@ -331,5 +331,5 @@ def test_bad_words_are_refused(tmp_path: Path, words: list[str], expected: str) 
     given = [str(tmp_path / word) if word == "x" else word for word in words]
     result = harness_("check", str(path), *given)
     assert result.exit_code == 254
-    assert expected in result.output
+    assert expected in result.output.replace("\n", "")  # however long the path is
     assert [one.name for one in tmp_path.iterdir()] == ["log"]
