@@ -27,7 +27,7 @@ from tests.simulation.world import ask, simulate
 from workloads.list_append import ListAppend
 from workloads.rw_register import RwRegister
 
-SEEDS = range(3)
+SEEDS = range(2)
 STORE = TransactionalStore()
 
 
