@@ -336,10 +336,10 @@ def hard(clients: int, each: int) -> list[Operation]:
 def test_the_time_limit_is_kept() -> None:
     """Also where each step of the model is slow; what came out is Unknown, with how far it got."""
     start = time.monotonic()
-    result, info = check_operations_verbose(REGISTER, hard(24, 40), timeout_s=0.5)
+    result, info = check_operations_verbose(REGISTER, hard(24, 40), timeout_s=2.0)
     took = time.monotonic() - start
     assert result is UNDECIDED
-    assert took < 5.0
+    assert took < 8.0
     assert info.returns == 24 * 40 + 1
 
     def slow(state: int, input: Any, output: Any) -> tuple[bool, int]:
