@@ -75,7 +75,9 @@ MODELS: Mapping[str, Model] = {
     "read-uncommitted": Model((), "Adya 4.2 (PL-1)"),
     "read-committed": Model(("read-uncommitted",), "Adya 4.2 (PL-2)"),
     "monotonic-atomic-view": Model(("read-committed",), "Bailis 5.1"),
-    "monotonic-view": Model(("read-committed",), "Adya 4.3 (PL-2L)"),
+    "monotonic-view": Model(
+        ("monotonic-atomic-view",), "Adya 4.3 (PL-2L); Bailis A.3: its OTV is a G-monotonic"
+    ),
     "cursor-stability": Model(("read-committed",), "Adya 4.3 (PL-CS)"),
     "monotonic-snapshot-read": Model(("read-committed",), "Adya 4.3 (PL-MSR)"),
     "consistent-view": Model(("cursor-stability", "monotonic-view"), "Adya 4.3 (PL-2+)"),
@@ -234,7 +236,7 @@ ANOMALIES: Mapping[str, tuple[tuple[str, ...], str]] = {
         for family in (f"{prefix}{model}".replace("strong-serializable", "strict-serializable"),)
     },
     "fractured-read": (("read-atomic",), "Biswas 2.3"),
-    "non-monotonic-view": (("monotonic-atomic-view",), "Bailis 5.1; Biswas 2.3"),
+    "non-monotonic-view": (("monotonic-atomic-view",), "Bailis 5.1 (OTV); Biswas 2.3"),
     "commit-cycle": (("read-committed",), "Biswas 2.3: where only sessions are known"),
     "not-serializable": (("serializable",), "no order of all transactions explains every read"),
     "not-snapshot-isolation": (("snapshot-isolation",), "Cerone 2016"),

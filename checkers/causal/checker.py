@@ -28,7 +28,7 @@ from checkers.causal.memory import Broken, broken_sessions
 from checkers.causal.reads import ReadsFrom, reads_from
 from checkers.causal.report import refused, vacuous
 from checkers.causal.violations import violations_of
-from checkers.causal.visibility import TooMany, Visibility, causal_order
+from checkers.causal.visibility import Orders, TooMany, Visibility, causal_order
 from checkers.spectrum import judge
 from checkers.transactions.columns import Unsupported, ingest
 from harness.core.contracts import CheckContext
@@ -41,8 +41,6 @@ __all__ = ["Causal"]
 Codes = NDArray[np.int32]
 
 _SAMPLES_MAX = 10
-_ROUNDS_MAX = 200_000_000
-"""Transactions times the square of processes: what causal memory is looked at for unasked."""
 
 _CONVERGENCE = "causal-convergence"
 _MEMORY = "causal-memory"
@@ -107,17 +105,17 @@ def _registers(name: str, reads: ReadsFrom, context: CheckContext) -> Verdict:
         anomalies += [cycle_anomaly(reads, "CyclicCO", steps, "") for steps in cycles]
         counts["CyclicCO"] = len(cycles)
     else:
-        past = _past(reads, order, anomalies, counts)
+        said, past = _past(reads, order, anomalies, counts)
         clean = not reads.wrong
         if clean and not past:
             proved.add("causal")
         if clean and not past and "CyclicCF" not in counts:
             proved.add(_CONVERGENCE)
-        if asked == _MEMORY or len(reads.session) * reads.sessions**2 <= _ROUNDS_MAX:
-            if not _memory(reads, anomalies, counts) and clean and not past:
+        try:
+            if not _memory(reads, said, anomalies, counts) and clean and not past:
                 proved.add(_MEMORY)
-        else:
-            incomplete = "causal memory was not looked at in so long a history; ask for it by name"
+        except TooMany as refusal:
+            incomplete = str(refusal)
     return judge(
         checker=name,
         asked=asked,
@@ -130,8 +128,11 @@ def _registers(name: str, reads: ReadsFrom, context: CheckContext) -> Verdict:
     )
 
 
-def _past(reads: ReadsFrom, order: Codes, anomalies: list[Anomaly], counts: dict[str, int]) -> bool:
-    """Whether CC is broken; what breaks it, and what breaks convergence, is added."""
+def _past(
+    reads: ReadsFrom, order: Codes, anomalies: list[Anomaly], counts: dict[str, int]
+) -> tuple[Orders, bool]:
+    """What the causal past says, and whether CC is broken; what breaks it, and what breaks
+    convergence, is added."""
     because = "it is in its causal past"
     found = violations_of(
         reads,
@@ -162,13 +163,15 @@ def _past(reads: ReadsFrom, order: Codes, anomalies: list[Anomaly], counts: dict
         )
         anomalies += cycles.anomalies
         counts["WriteCORead"] = len(later)
-    return bool(len(later) or "WriteCOInitRead" in counts)
+    return found.said, bool(len(later) or "WriteCOInitRead" in counts)
 
 
-def _memory(reads: ReadsFrom, anomalies: list[Anomaly], counts: dict[str, int]) -> bool:
+def _memory(
+    reads: ReadsFrom, said: Orders, anomalies: list[Anomaly], counts: dict[str, int]
+) -> bool:
     """Whether causal memory is broken; what breaks it is added."""
     broken = 0
-    for one in broken_sessions(reads):
+    for one in broken_sessions(reads, said):
         broken += 1
         if broken <= _SAMPLES_MAX:
             anomaly = _of_memory(reads, one)

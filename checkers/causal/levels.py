@@ -5,8 +5,10 @@ reads-from and the order of sessions, and in which a write that is visible to a 
 after the one that it returned (:mod:`checkers.causal.visibility`). The violations are cycles.
 
 Adya's read committed is weaker: it knows no sessions, and does not mind when a transaction sees one
-write of another and then misses a second. Histories with real time are judged by his; histories
-that are only sessions (the text formats of AWDIT and Plume) by Biswas & Enea's, as by those tools.
+write of another and then misses a second. Without sessions, Biswas & Enea's read committed is the
+monotonic atomic view of P. Bailis et al. (VLDB 2013, 5.1: no observed transaction vanishes).
+Histories with real time are judged by Adya's; histories that are only sessions (the text formats of
+AWDIT and Plume) by Biswas & Enea's, as by those tools.
 """
 
 from __future__ import annotations
@@ -35,8 +37,9 @@ _BASE = frozenset({"G1a", "G1b", "garbage-read", "future-read"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelReport:
-    """What was found: samples of anomalies, how many of each kind, and which of the levels
-    read-uncommitted, read-committed, read-atomic and causal hold."""
+    """What was found: samples of anomalies, how many of each kind, and which models hold of
+    read-uncommitted, read-committed (with real time also strong-session-read-committed and
+    monotonic-atomic-view), read-atomic and causal."""
 
     anomalies: tuple[Anomaly, ...]
     counts: Mapping[str, int]
@@ -69,37 +72,38 @@ def levels_of(reads: ReadsFrom) -> LevelReport:
     for name, pairs in reads.wrong.items():
         samples = [row_anomaly(reads, name, *map(int, pair)) for pair in pairs[:_SAMPLES_MAX]]
         found.add(*samples, count=len(pairs))
-    own = _contradicts_itself(reads)
-    committed = not own and not _BASE & set(reads.wrong)
-    holds: set[str] = set()
+    committed = not _contradicts_itself(reads) and not _BASE & set(reads.wrong)
     order = causal_order(reads)
-    if len(order) < len(reads.session):
+    holds: set[str] = set()
+    if len(order) == len(reads.session):
+        holds |= _acyclic(reads, order, found, committed)
+    else:
         holds |= _cyclic(reads, found, committed)
-        return LevelReport(
-            anomalies=tuple(found.anomalies), counts=found.counts, holds=frozenset(holds)
-        )
-    atomic = committed and "internal" not in reads.wrong
     realtime = reads.transactions.history.realtime
-    for visibility, level, sound in (
-        (Visibility.PAST, "causal", atomic),
-        (Visibility.ATOMIC, "read-atomic", atomic),
-        (Visibility.COMMITTED, "read-committed", committed),
-    ):
-        broken = _breaks(reads, visibility, order, found)
-        if not broken and sound:
-            holds.add(level)
-            break
-    if realtime and committed:
-        holds.add("read-committed")  # Adya's: reads-from has no cycle
-    if "causal" in holds:
-        holds.add("read-atomic")
-    if "read-atomic" in holds:
-        holds.add("read-committed")
-    if "read-committed" in holds:
-        holds.add("read-uncommitted")
+    # Adya's models and their kin know no sessions: there may be a cycle only with these.
+    adya = realtime and "read-committed" in holds and "read-atomic" not in holds
+    if adya and not _breaks(reads, Visibility.COMMITTED, order, found):
+        holds.add("monotonic-atomic-view")
     return LevelReport(
         anomalies=tuple(found.anomalies), counts=found.counts, holds=frozenset(holds)
     )
+
+
+def _acyclic(reads: ReadsFrom, order: Codes, found: _Found, committed: bool) -> set[str]:
+    """What holds where session order and reads-from have no cycle; proofs go to ``found``."""
+    atomic = committed and "internal" not in reads.wrong
+    levels = [(Visibility.PAST, "causal", atomic), (Visibility.ATOMIC, "read-atomic", atomic)]
+    realtime = reads.transactions.history.realtime
+    if not realtime:
+        levels.append((Visibility.COMMITTED, "read-committed", committed))
+    # Adya's read committed: reads-from has no cycle, nor with the order of sessions.
+    plain = {"read-committed", "strong-session-read-committed"}
+    holds = plain if realtime and committed else set()
+    for visibility, level, sound in levels:
+        if not _breaks(reads, visibility, order, found) and sound:
+            stronger = {"read-atomic"} if level == "causal" else set()
+            return holds | stronger | {level, "read-committed", "read-uncommitted"}
+    return holds | {"read-uncommitted"} if holds else holds
 
 
 _BECAUSE = {

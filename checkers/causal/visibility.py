@@ -6,13 +6,17 @@ Checking Transactional Consistency*, OOPSLA 2019, 2.2). Each kind of visibility 
 ``t2`` comes before ``t1``. Visible is
 
 - ``PAST``: all that is before ``t3`` in session order and reads-from (causal consistency);
-- ``ATOMIC``: what is before ``t3`` in its session, and what ``t3`` reads from (read atomic);
+- ``SOURCES``: what ``t3`` reads from;
+- ``ATOMIC``: that, and what is before ``t3`` in its session (read atomic);
 - ``COMMITTED``: what ``t3`` read from before that read (read committed);
-- ``OWN``: what is before ``t3`` in its session (read your writes);
+- ``OWN``: what is before ``t3`` in its session;
 - ``READ_BEFORE``: what its session read from in earlier transactions (monotonic reads);
-- ``WRITERS``: what is in the sessions of those that ``t3`` reads from, before them (monotonic
-  writes);
+- ``WRITERS``: what ``t3`` reads from, and what is before that in its session (monotonic writes);
 - ``PRAM``: the last three together, closed.
+
+Where the order of writes extends that of sessions (not for ``SOURCES``, ``COMMITTED`` and
+``READ_BEFORE``), what that says already is left out: of each session only the last visible write
+of a key counts.
 
 Clocks (one slot a session: the last transaction that is in the past) make it O(n k) for the past of
 n transactions in k sessions (L. Moldrup & A. Pavlogiannis, *AWDIT*, PLDI 2025). Compiled, or in
@@ -39,6 +43,8 @@ Mask = NDArray[np.bool_]
 
 _INTS_MAX = 1 << 27
 _EDGES_MAX = 1 << 26
+_SLOTS_MAX = 4 * 10**9
+"""Slots of clocks that are filled, one a process for each operation: half a minute at worst."""
 
 
 class TooMany(Exception):
@@ -55,6 +61,7 @@ class Visibility(IntEnum):
     ATOMIC = 4
     COMMITTED = 5
     READ_BEFORE = 6
+    SOURCES = 7
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,6 +79,12 @@ class Orders:
     later: Mask
     initial_before: Codes
     initial_read: Codes
+
+    @staticmethod
+    def none() -> Orders:
+        """Nothing is said."""
+        no = np.zeros(0, dtype=np.int32)
+        return Orders(before=no, read=no, later=no.astype(bool), initial_before=no, initial_read=no)
 
 
 def causal_order(reads: ReadsFrom, *, native: ModuleType | None = kernels.NATIVE) -> Codes:
@@ -91,6 +104,8 @@ def orders(
 ) -> Orders:
     """What ``visibility`` says of ``reads``. ``order`` is their :func:`causal_order`, and whole.
     Raises :class:`TooMany`."""
+    if visibility is Visibility.PAST and len(reads.session) * reads.sessions > _SLOTS_MAX:
+        raise TooMany(f"{len(reads.session):,} operations of {reads.sessions:,} processes")
     kernel = native or visibility_twin
     status, rows, initial = kernel.causal_edges(
         reads.session,

@@ -11,7 +11,8 @@ import numpy as np
 
 __all__ = ["causal_edges", "causal_order"]
 
-_PAST, _PRAM, _OWN, _WRITERS, _ATOMIC, _COMMITTED, _READ_BEFORE = range(7)
+_PAST, _PRAM, _OWN, _WRITERS, _ATOMIC, _COMMITTED, _READ_BEFORE, _SOURCES = range(8)
+_UNORDERED = (_COMMITTED, _READ_BEFORE, _SOURCES)
 
 
 def causal_order(session: Any, reader: Any, writer: Any) -> bytes:
@@ -72,11 +73,13 @@ def causal_edges(  # noqa: PLR0917  # called as the compiled one is
         for t2 in history.latest(row, visibility):
             if t1 < 0:
                 initial[t2, row] = None
-            elif t2 != t1 and not (history.owner[t2] == history.owner[t1] and t2 < t1):
+            elif t2 != t1:
                 if visibility == _PAST and t2 in history.past(t1):
                     continue
                 same = history.owner[t2] == history.owner[t1]
-                later = same or (visibility == _PAST and t1 in history.past(t2))
+                if same and t2 < t1 and visibility not in _UNORDERED:
+                    continue
+                later = (same and t2 > t1) or (visibility == _PAST and t1 in history.past(t2))
                 found[t2, row, int(later)] = None
     rows = np.array(list(found), dtype=np.int32).tobytes()
     starts = np.array(list(initial), dtype=np.int32).tobytes()
@@ -123,7 +126,7 @@ class _Seen:
         earlier writes are visible with it."""
         t = self._reader[row]
         writers = self._written[self._key[row]] - {t}
-        if visibility in (_COMMITTED, _READ_BEFORE):
+        if visibility in _UNORDERED:
             yield from sorted(writers & self._individuals(row, visibility))
             return
         if visibility == _ATOMIC:

@@ -1,10 +1,7 @@
-"""Causal consistency, sessions and weak isolation by their definitions, on tiny histories.
+"""Compares the checkers of causality, isolation levels and sessions with the definitions.
 
-    python -m tests.checkers.causal_oracle --histories 50000 [--seed N]
-
-compares the checkers with a brute force that shares nothing with them: it tries every commit order
-(or, for CC and CM, every order of what one operation may know) against the definitions of
-Bouajjani et al. (POPL 2017, 3), Biswas & Enea (OOPSLA 2019, 2.3) and Viotti & Vukolic (2016, 3.4).
+Run many: ``python -m tests.checkers.causal_oracle --histories 50000``. A disagreement is printed
+with the seed that makes the history again.
 """
 
 from __future__ import annotations
@@ -12,390 +9,316 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
-from typing import Any
+from functools import partial
 
+import msgspec
+
+from checkers import lattice
 from checkers.causal import Causal
 from checkers.causal.levels import judge_levels
 from checkers.sessions import Sessions
-from checkers.transactions.columns import ingest
+from checkers.transactions.columns import Unsupported, ingest
 from harness.core.contracts import CheckContext
 from harness.core.history import History
 from harness.core.operation import Event
+from harness.core.verdict import Verdict
+from tests.checkers import causal_definitions as definitions
+from tests.checkers.causal_definitions import GUARANTEES, Transaction
 
-__all__ = ["Transaction", "compare", "draw_registers", "draw_transactions", "history_of"]
+__all__ = [
+    "PROPERTIES",
+    "compare",
+    "disagreements",
+    "draw_registers",
+    "draw_transactions",
+    "history_of",
+]
 
+Known = tuple[frozenset[str], frozenset[str]]
+"""The models that a checker says hold, and those that it rules out."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transaction:
-    """A session's transaction: micro-operations ``("r" | "w", key, value)``."""
-
-    session: int
-    operations: tuple[tuple[str, str, int | None], ...]
-
-    @property
-    def writes(self) -> dict[str, int | None]:
-        """The last value that it wrote to each key."""
-        return {key: value for f, key, value in self.operations if f == "w"}
-
-    def external(self) -> Iterator[tuple[int, str, int | None]]:
-        """Reads of keys that it had not written: place, key and value."""
-        written: set[str] = set()
-        for place, (f, key, value) in enumerate(self.operations):
-            if f == "w":
-                written.add(key)
-            elif key not in written:
-                yield place, key, value
+_GENEROUS = CheckContext(time_limit_s=1e9)
 
 
-def history_of(transactions: Sequence[Transaction], *, realtime: bool = False) -> History:
-    """The history in which each transaction is alone in time."""
+def history_of(txns: Sequence[Transaction], *, realtime: bool = True) -> History:
+    """The history of ``txns``, each of which ends before the next begins; single operations are
+    plain reads and writes. A session goes on under a new process after an indeterminate one."""
     events: list[Event] = []
-    for one in transactions:
-        value = [list(operation) for operation in one.operations]
-        for kind in ("invoke", "ok"):
-            events.append(
-                Event(
-                    index=len(events),
-                    time=len(events),
-                    process=one.session,
-                    type=kind,
-                    f="txn",
-                    value=value,
-                )
-            )
+    for number, txn in enumerate(txns):
+        single = len(txn.operations) == 1
+        kind, key, value = txn.operations[0] if single else ("", None, None)
+        f = {"r": "read", "w": "write"}[kind] if single else "txn"
+        asked = None if kind == "r" else value
+        whole = [list(one) for one in txn.operations]
+        requested = [[k, x, None if k == "r" else v] for k, x, v in txn.operations]
+        first = Event(
+            index=2 * number,
+            time=2 * number,
+            process=txn.session,
+            type="invoke",
+            f=f,
+            key=key,
+            value=asked if single else requested,
+        )
+        answer = (value, whole) if txn.outcome == "ok" else (asked, requested)
+        last = msgspec.structs.replace(
+            first,
+            index=2 * number + 1,
+            time=2 * number + 1,
+            type=txn.outcome,
+            value=answer[0] if single else answer[1],
+        )
+        events += [first, last]
     return History.from_events(events, realtime=realtime)
 
 
-Relation = set[tuple[int, int]]
+def draw_registers(source: random.Random, *, longest: int = 6) -> list[Transaction]:
+    """A tiny history of single reads and writes."""
+    return _draw(source, longest=longest, single=True)
 
 
-def closed(pairs: Iterable[tuple[int, int]]) -> Relation:
-    """The transitive closure."""
-    relation = set(pairs)
-    while True:
-        more = {(a, d) for a, b in relation for c, d in relation if b == c} - relation
-        if not more:
-            return relation
-        relation |= more
+def draw_transactions(source: random.Random, *, longest: int = 5) -> list[Transaction]:
+    """A tiny history of transactions of one to three operations."""
+    return _draw(source, longest=longest, single=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """Session order and reads-from of transactions, None where a read has no writer."""
-
-    session: Relation
-    reads: tuple[tuple[int, int, str, int | None], ...]
-    """Reader, place, key and writer (None: the initial state)."""
-
-
-def facts_of(transactions: Sequence[Transaction]) -> Facts | None:
-    """None: some read returned what no transaction left behind, or contradicts its own."""
-    session = {
-        (a, b)
-        for a in range(len(transactions))
-        for b in range(a + 1, len(transactions))
-        if transactions[a].session == transactions[b].session
-    }
-    reads: list[tuple[int, int, str, int | None]] = []
-    for number, one in enumerate(transactions):
+def _draw(source: random.Random, *, longest: int, single: bool) -> list[Transaction]:
+    """A tiny history. Each session has a replica, to which writes come late and in any order; which
+    of them it shows depends on when they came, or on a stamp of each. Some replicas wait for what a
+    write depends on, some change their mind about writes that do not depend on each other, and some
+    reads are not even of a replica: they return anything that was ever written to the key."""
+    keys = "xyz"[: source.choice((1, 1, 2, 3))]
+    stamped, patient, fickle = (source.random() < 0.5 for _ in range(3))
+    replicas = [
+        _Replica(stamped, patient, fickle) for _ in range(source.choice((1, 2, 2, 2, 3, 4)))
+    ]
+    process = list(range(len(replicas)))
+    wildness = source.choice((0.0, 0.0, 0.1, 1.0))
+    certain = source.choice((1.0, 1.0, 0.9))
+    values = 3 if source.random() < 0.05 else 1_000
+    shapes = [
+        1 if single else source.randint(1, 3) for _ in range(source.randint(longest - 3, longest))
+    ]
+    plans = [[(source.choice("rrw"), source.choice(keys)) for _ in range(size)] for size in shapes]
+    swaps = single and source.random() < 0.2
+    # A compare-and-set is a read and a write at once.
+    plans = [[("r", k), *p] if swaps and f == "w" else p for p in plans for f, k in p[:1]]
+    later = [
+        (key, source.randint(1, 3) if values == 3 else number)
+        for number, key in enumerate((k for plan in plans for f, k in plan if f == "w"), 1)
+    ]
+    written: list[_Write] = []
+    txns: list[Transaction] = []
+    number = 0
+    for plan in plans:
+        who = source.randrange(len(replicas))
+        replica = replicas[who]
+        for write in source.sample(written, source.randint(0, len(written))):
+            replica.receive(write)
+        outcome = "ok" if source.random() < certain else source.choice(("info", "fail"))
+        micro: list[tuple[str, str, int | None]] = []
         own: dict[str, int | None] = {}
-        for f, key, value in one.operations:
+        for f, key in plan:
             if f == "w":
+                own[key] = later[number][1]
+                number += 1
+                micro.append((f, key, own[key]))
+            elif source.random() < wildness:
+                among = [None, *(value for one, value in later if one == key)]
+                micro.append((f, key, source.choice(among)))
+            else:
+                micro.append((f, key, own.get(key, replica.shown(key))))
+        if own and (outcome != "fail" or source.random() < 0.2):
+            written.append(_Write(own, source.random(), tuple(replica.received)))
+            replica.receive(written[-1])
+        txns.append(Transaction(session=process[who], operations=tuple(micro), outcome=outcome))
+        if outcome == "info":
+            process[who] += len(replicas)
+    return txns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Write:
+    values: Mapping[str, int | None]
+    stamp: float
+    after: tuple[_Write, ...]
+
+
+class _Replica:
+    """What one session sees."""
+
+    def __init__(self, stamped: bool, patient: bool, fickle: bool) -> None:
+        self._stamped, self._patient, self._fickle = stamped, patient, fickle
+        self.received: list[_Write] = []
+        self._shown: dict[str, _Write] = {}
+
+    def receive(self, write: _Write) -> None:
+        if write in self.received and not self._fickle:
+            return
+        if self._patient:
+            if any(write in one.after for one in self.received):
+                return
+            for one in write.after:
+                if one not in self.received:
+                    self.receive(one)
+        if write not in self.received:
+            self.received.append(write)
+        for key in write.values:
+            held = self._shown.get(key)
+            if held is None or not self._stamped or held.stamp < write.stamp:
+                self._shown[key] = write
+
+    def shown(self, key: str) -> int | None:
+        return self._shown[key].values[key] if key in self._shown else None
+
+
+# --- what the checkers say ------------------------------------------------------------------
+
+
+def _of(verdict: Verdict) -> Known | None:
+    if "holds" not in verdict.details:
+        assert verdict.reason in ("unsupported", "vacuous", "memory"), verdict.sentence
+        return None
+    return frozenset(verdict.details["holds"]), frozenset(verdict.details["ruled_out"])
+
+
+def _levels(history: History) -> Known | None:
+    try:
+        report = judge_levels(ingest(history))
+    except Unsupported:
+        return None
+    held = frozenset[str]().union(*(lattice.implied(model) for model in report.holds))
+    return held, lattice.ruled_out(report.counts)
+
+
+def _checked(checker: Causal | Sessions, history: History) -> Known | None:
+    return _of(checker.check(history, _GENEROUS))
+
+
+Property = tuple[
+    bool,
+    bool,
+    Callable[[History], "Known | None"],
+    Mapping[str, Callable[[Sequence[Transaction]], bool]],
+]
+
+PROPERTIES: Mapping[str, Property] = {
+    # Whether single operations only, whether with real time, who judges, and the definitions.
+    "levels": (
+        False,
+        True,
+        _levels,
+        {
+            "read-committed": definitions.adya_read_committed,
+            "monotonic-atomic-view": partial(definitions.committed, level="monotonic-atomic-view"),
+            "read-atomic": partial(definitions.committed, level="read-atomic"),
+            "causal": partial(definitions.committed, level="causal"),
+        },
+    ),
+    "levels-of-sessions": (
+        False,
+        False,
+        _levels,
+        {
+            level: partial(definitions.committed, level=level)
+            for level in ("read-committed", "read-atomic", "causal")
+        },
+    ),
+    "registers": (
+        True,
+        True,
+        partial(_checked, Causal()),
+        {
+            "causal": definitions.causal,
+            "causal-memory": definitions.memory,
+            "causal-convergence": definitions.convergent,
+        },
+    ),
+    "sessions": (
+        True,
+        True,
+        partial(_checked, Sessions()),
+        {
+            model: partial(definitions.guaranteed, rules=rules)
+            for model, rules in GUARANTEES.items()
+        },
+    ),
+}
+"""What is compared, by name."""
+
+
+def _contradictory(txns: Sequence[Transaction]) -> bool:
+    """Whether a transaction does not see its own write: some models do not mind (Elle)."""
+    for txn in txns:
+        own: dict[str, int | None] = {}
+        for kind, key, value in txn.operations:
+            if kind == "w":
                 own[key] = value
-            elif key in own and own[key] != value:
-                return None
-        for place, key, value in one.external():
-            if value is None:
-                reads.append((number, place, key, None))
-                continue
-            writers = [
-                w
-                for w, other in enumerate(transactions)
-                if w != number and other.writes.get(key) == value
-            ]
-            if len(writers) != 1:
-                return None
-            reads.append((number, place, key, writers[0]))
-    return Facts(session, tuple(reads))
-
-
-Sees = Callable[[int, int, int], bool]
-"""Whether transaction ``a`` is visible to the read at ``place`` of transaction ``b``."""
-
-
-def some_commit_order(
-    transactions: Sequence[Transaction], facts: Facts, sees: Callable[[Facts], Sees]
-) -> bool:
-    """Whether a total order extends sessions and reads-from, and no visible write lies between the
-    writer of a read (or the beginning) and the reader."""
-    visible = sees(facts)
-    base = facts.session | {(w, r) for r, _, _, w in facts.reads if w is not None}
-    writers: dict[str, list[int]] = {}
-    for number, one in enumerate(transactions):
-        for key in one.writes:
-            writers.setdefault(key, []).append(number)
-    for order in permutations(range(len(transactions))):
-        at = {one: place for place, one in enumerate(order)}
-        if any(at[a] > at[b] for a, b in base):
-            continue
-        if all(
-            other in (w, reader)
-            or not visible(other, reader, place)
-            or (w is not None and at[other] < at[w])
-            for reader, place, key, w in facts.reads
-            for other in writers.get(key, ())
-        ):
-            return True
+            elif txn.outcome == "ok" and own.get(key, value) != value:
+                return True
     return False
 
 
-def wr(facts: Facts) -> Relation:
-    return {(w, r) for r, _, _, w in facts.reads if w is not None}
-
-
-def past(facts: Facts) -> Sees:
-    relation = closed(facts.session | wr(facts))
-    return lambda a, b, place: (a, b) in relation
-
-
-def atomic(facts: Facts) -> Sees:
-    relation = facts.session | wr(facts)
-    return lambda a, b, place: (a, b) in relation
-
-
-def committed(facts: Facts) -> Sees:
-    return lambda a, b, place: any(
-        r == b and w == a and where < place for r, where, _, w in facts.reads
-    )
-
-
-def own(facts: Facts) -> Sees:
-    return lambda a, b, place: (a, b) in facts.session
-
-
-def read_before(facts: Facts) -> Sees:
-    relation = {(a, d) for a, b in wr(facts) for c, d in facts.session if b == c}
-    return lambda a, b, place: (a, b) in relation
-
-
-def writers(facts: Facts) -> Sees:
-    relation = {(a, d) for a, b in facts.session for c, d in wr(facts) if b == c}
-    return lambda a, b, place: (a, b) in relation
-
-
-def pram(facts: Facts) -> Sees:
-    read = wr(facts)
-    before = read | {(a, d) for a, b in facts.session for c, d in read if b == c}
-    after = before | {(a, d) for a, b in before for c, d in facts.session if b == c}
-    relation = after | facts.session
-    return lambda a, b, place: (a, b) in relation
-
-
-def nothing(facts: Facts) -> Sees:
-    return lambda a, b, place: False
-
-
-def explains(
-    transactions: Sequence[Transaction],
-    order: Sequence[int],
-    reads: set[tuple[int, str]],
-) -> bool:
-    """Whether a sequence of operations on registers returns what these reads returned."""
-    state: dict[str, int | None] = {}
-    for one in order:
-        for f, key, value in transactions[one].operations:
-            if f == "w":
-                state[key] = value
-            elif (one, key) in reads and state.get(key) != value:
-                return False
-    return True
-
-
-def sequences(members: Sequence[int], relation: Relation) -> Iterator[tuple[int, ...]]:
-    """The orders of ``members`` that respect ``relation``."""
-    for order in permutations(members):
-        at = {one: place for place, one in enumerate(order)}
-        if all(at[a] < at[b] for a, b in relation if a in at and b in at):
-            yield order
-
-
-def weakly_causal(transactions: Sequence[Transaction], facts: Facts) -> bool:
-    """CC: some causality order explains every operation by its own past (its result alone)."""
-    relation = closed(facts.session | wr(facts))
-    if any(a == b for a, b in relation):
-        return False
-    return all(
-        any(
-            explains(transactions, order, {(reader, key)})
-            for order in sequences(_knows(reader, relation), relation)
-        )
-        for reader, _, key, _ in facts.reads
-    )
-
-
-def causal_memory(transactions: Sequence[Transaction], facts: Facts) -> bool:
-    """CM: the same, but the results of all earlier operations of the session are explained too."""
-    relation = closed(facts.session | wr(facts))
-    if any(a == b for a, b in relation):
-        return False
-    for last in range(len(transactions)):
-        mine = {a for a, b in facts.session if b == last} | {last}
-        results = {(r, key) for r, _, key, _ in facts.reads if r in mine}
-        if results and not any(
-            explains(transactions, order, results)
-            for order in sequences(_knows(last, relation), relation)
-        ):
-            return False
-    return True
-
-
-def _knows(one: int, relation: Relation) -> list[int]:
-    return [*(a for a, b in relation if b == one), one]
-
-
-ORDERED: dict[str, Callable[[Facts], Sees]] = {
-    "read-your-writes": own,
-    "monotonic-reads": read_before,
-    "monotonic-writes": writers,
-    "pram": pram,
-    "causal-convergence": past,
-}
-
-
-def draw_registers(source: random.Random) -> list[Transaction]:
-    """A tiny history of single reads and writes of unique values."""
-    return _draw(source, lambda: 1, count=source.randint(2, 6))
-
-
-def draw_transactions(source: random.Random) -> list[Transaction]:
-    """A tiny history of transactions of one to three operations."""
-    return _draw(source, lambda: source.randint(1, 3), count=source.randint(2, 5))
-
-
-def _draw(source: random.Random, length: Callable[[], int], *, count: int) -> list[Transaction]:
-    sessions = source.randint(1, 3)
-    keys = "xyz"[: source.randint(1, 3)]
-    shapes = [
-        (
-            source.randrange(sessions),
-            [(source.choice("rw"), source.choice(keys)) for _ in range(length())],
-        )
-        for _ in range(count)
-    ]
-    value = 0
-    written: dict[str, list[int]] = {key: [] for key in keys}
-    valued: list[tuple[int, list[list[Any]]]] = []
-    for session, shape in shapes:
-        operations: list[list[Any]] = []
-        for f, key in shape:
-            if f == "w":
-                value += 1
-                written[key].append(value)
-            operations.append([f, key, value if f == "w" else None])
-        valued.append((session, operations))
-    for _, operations in valued:
-        seen: dict[str, Any] = {}
-        for operation in operations:
-            f, key, _ = operation
-            if f == "r":
-                likely = key in seen and source.random() < 0.8
-                choice = source.choice([None, *written[key]])
-                operation[2] = seen[key] if likely else choice
-            seen[key] = operation[2]
-    return [
-        Transaction(session=session, operations=tuple((f, key, one) for f, key, one in operations))
-        for session, operations in valued
-    ]
-
-
-def compare(transactions: Sequence[Transaction], tally: Counter[str]) -> list[str]:
-    """Where checkers and definitions disagree about ``transactions``."""
-    facts = facts_of(transactions)
-    if facts is None:
-        tally["without reads-from"] += 1
+def compare(name: str, txns: Sequence[Transaction], told: Counter[str]) -> list[str]:
+    """Where the property called ``name`` is told of ``txns`` as the definition does not have it.
+    ``told`` counts the answers: a comparison that never sees both is none."""
+    _, realtime, judge, models = PROPERTIES[name]
+    known = judge(history_of(txns, realtime=realtime))
+    if known is None:
+        told["not decided"] += 1
         return []
-    history = history_of(transactions)
+    held, fallen = known
     wrong = []
-    single = all(len(one.operations) == 1 for one in transactions)
-    base = some_commit_order(transactions, facts, nothing)
-    expected = {
-        name: base and some_commit_order(transactions, facts, sees)
-        for name, sees in ORDERED.items()
-    }
-    levels = {
-        "causal": expected["causal-convergence"],
-        "read-atomic": some_commit_order(transactions, facts, atomic),
-        "read-committed": some_commit_order(transactions, facts, committed),
-    }
-    repeatable = _repeatable(transactions)
-    if not repeatable:
-        levels["causal"] = levels["read-atomic"] = False
-    report = judge_levels(ingest(history))
-    for name, holds in levels.items():
-        tally[f"{name} {'holds' if holds else 'broken'}"] += 1
-        if holds != (name in report.holds):
-            wrong.append(f"{name}: {holds} by definition; checker: {sorted(report.holds)}")
-    if single:
-        expected_memory = {
-            "causal": weakly_causal(transactions, facts),
-            "causal-memory": causal_memory(transactions, facts),
-            "causal-convergence": expected["causal-convergence"],
-        }
-        wrong += _against(Causal(), history, expected_memory, tally)
-        wrong += _against(Sessions(), history, {**expected, "writes-follow-reads": base}, tally)
+    for model, holds in models.items():
+        truth = holds(txns)
+        answers = {(True, False): True, (False, True): False}
+        answer = answers.get((model in held, model in fallen))
+        told[f"{model}: {answer}"] += 1
+        # Elle's internal anomaly leaves open what is weaker than read atomic.
+        if answer is not truth and not (answer is None and _contradictory(txns)):
+            wrong.append(f"{name}: {model} is {truth}, the checker says {answer}")
     return wrong
 
 
-def _repeatable(transactions: Sequence[Transaction]) -> bool:
-    """Whether no transaction read two values of a key that it had not written."""
-    for one in transactions:
-        seen: dict[str, int | None] = {}
-        for _, key, value in one.external():
-            if seen.setdefault(key, value) != value:
-                return False
-    return True
+def disagreements(name: str, seed: int, told: Counter[str], *, longest: int = 5) -> Iterator[str]:
+    """What :func:`compare` finds about one random history."""
+    source = random.Random(f"{name}/{seed}")
+    single = PROPERTIES[name][0]
+    draw = draw_registers if single else draw_transactions
+    txns = draw(source, longest=longest + single)
+    for line in compare(name, txns, told):
+        yield "\n    ".join([f"seed {seed}: {line}", *map(str, txns)])
 
 
-def _against(
-    checker: Causal | Sessions, history: History, expected: dict[str, bool], tally: Counter[str]
-) -> list[str]:
-    verdict = checker.check(history, CheckContext())
-    wrong = []
-    if "holds" not in verdict.details and any(expected.values()):
-        return [] if verdict.reason == "vacuous" else [f"{checker.name}: {verdict.sentence}"]
-    for name, holds in expected.items():
-        tally[f"{checker.name}: {name} {'holds' if holds else 'broken'}"] += 1
-        found = name in verdict.details.get("holds", ())
-        fell = name in verdict.details.get("ruled_out", ())
-        if holds != found or holds == fell:
-            wrong.append(f"{checker.name}: {name} is {holds}; holds {found}, ruled out {fell}")
-    return wrong
-
-
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Compare many histories. 1: somewhere they disagree."""
     parser = argparse.ArgumentParser(prog="python -m tests.checkers.causal_oracle")
-    parser.add_argument("--histories", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    tally: Counter[str] = Counter()
-    for seed in range(options.seed, options.seed + options.histories):
-        source = random.Random(seed)
-        draw = draw_registers if seed % 2 else draw_transactions
-        transactions = draw(source)
-        for text in compare(transactions, tally):
-            print(f"seed {seed}: {text}")
-            for one in transactions:
-                print(f"    {one.session}: {one.operations}")
-            return 1
-    for name, count in sorted(tally.items()):
-        print(f"{name:<48} {count:>8,}")
-    return 0
+    parser.add_argument("--histories", type=int, default=2_000, help="of each property")
+    parser.add_argument("--seed", type=int, default=0, help="the first")
+    parser.add_argument("--only", choices=sorted(PROPERTIES), action="append")
+    parser.add_argument("--longest", type=int, default=5, help="transactions")
+    chosen = parser.parse_args(arguments)
+    bad = 0
+    for name in chosen.only or PROPERTIES:
+        start = time.process_time()
+        told: Counter[str] = Counter()
+        for seed in range(chosen.seed, chosen.seed + chosen.histories):
+            for line in disagreements(name, seed, told, longest=chosen.longest):
+                print(line)
+                bad += 1
+            if bad >= _SHOWN_MAX:
+                return 1
+        print(f"{name}: {chosen.histories:,} histories, {time.process_time() - start:.0f} s of CPU")
+        for answer, count in sorted(told.items()):
+            print(f"    {answer:<40} {count:>8,}")
+    return 1 if bad else 0
 
+
+_SHOWN_MAX = 5
 
 if __name__ == "__main__":
     sys.exit(main())

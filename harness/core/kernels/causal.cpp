@@ -37,7 +37,8 @@ enum Visibility {
   ATOMIC = 4,            // what its own session wrote, and all that a transaction wrote of which it read
   COMMITTED = 5,         // all that a transaction wrote of which this one has read before
   READ_BEFORE = 6,       // all that a transaction wrote of which its session has read before
-  VISIBILITIES = 7,
+  SOURCES = 7,           // all that a transaction wrote of which this one reads
+  VISIBILITIES = 8,
 };
 
 struct Columns {
@@ -91,11 +92,28 @@ class Writes {
     groups.push_back({-1, in.writes});
   }
 
-  // For each session that writes the key: visit(session, begin, end), the writers in their order.
+  // For each session in [from, until) that writes the key: visit(session, begin, end), the writers
+  // in their order.
   template <class Visit>
-  void of(i32 key, Visit visit) const {
-    for (std::size_t g = first[static_cast<std::size_t>(key)]; g < first[static_cast<std::size_t>(key) + 1]; ++g) {
+  void of(i32 key, i32 from, i32 until, Visit visit) const {
+    const std::size_t last = first[static_cast<std::size_t>(key) + 1];
+    std::size_t g = first[static_cast<std::size_t>(key)];
+    if (from > 0) g = group(g, last, from);
+    for (; g < last && groups[g].session < until; ++g) {
       visit(groups[g].session, nodes.data() + groups[g].begin, nodes.data() + groups[g + 1].begin);
+    }
+  }
+
+  // The same for some sessions.
+  template <class Visit>
+  void of(i32 key, const std::vector<i32>& sessions, Visit visit) const {
+    const std::size_t begin = first[static_cast<std::size_t>(key)];
+    const std::size_t end = first[static_cast<std::size_t>(key) + 1];
+    if (sessions.size() > (end - begin) / 8) return of(key, 0, INT_MAX, visit);
+    for (const i32 session : sessions) {
+      const std::size_t g = group(begin, end, session);
+      if (g == end || groups[g].session != session) continue;
+      visit(session, nodes.data() + groups[g].begin, nodes.data() + groups[g + 1].begin);
     }
   }
 
@@ -107,6 +125,12 @@ class Writes {
   std::vector<i32> nodes;
   std::vector<std::size_t> first;
   std::vector<Group> groups;
+  // The first group of these whose session is not below.
+  std::size_t group(std::size_t begin, std::size_t end, i32 session) const {
+    const auto at = std::lower_bound(groups.begin() + static_cast<i64>(begin), groups.begin() + static_cast<i64>(end),
+                                     session, [](const Group& one, i32 s) { return one.session < s; });
+    return static_cast<std::size_t>(at - groups.begin());
+  }
   static std::size_t session(const Columns& in, std::size_t i) {
     return static_cast<std::size_t>(in.session[in.write_node[i]]);
   }
@@ -183,10 +207,12 @@ class Edges {
 
   // False: there are more than were asked for.
   bool run(Visibility visibility, std::size_t ints) {
+    sessions_ = visibility != COMMITTED && visibility != READ_BEFORE && visibility != SOURCES;
     switch (visibility) {
       case PAST: return past(ints);
       case COMMITTED: return committed();
-      case ATOMIC: return atomic();
+      case ATOMIC: return sources() && prefixes(OWN);
+      case SOURCES: return sources();
       case READ_BEFORE: return read_before();
       default: return prefixes(visibility);
     }
@@ -200,6 +226,7 @@ class Edges {
   const Writes writes_;
   const std::vector<i32> before_;
   const std::vector<std::size_t> reads_, own_;
+  bool sessions_ = true;  // whether the order of writes contains that of sessions
 
   bool add(i32 before, std::size_t read) {
     const i32 writer = in_.writer[read];
@@ -208,8 +235,9 @@ class Edges {
     } else if (before == writer) {
       return true;
     } else if (in_.session[before] == in_.session[writer]) {
-      // Session order says it already, or else its contrary.
-      if (before > writer) edges.push_back({before, static_cast<i32>(read), 1});
+      // Session order says it already, or else its contrary; but it need not be part of the graph.
+      const bool later = before > writer;
+      if (later || !sessions_) edges.push_back({before, static_cast<i32>(read), later ? 1 : 0});
     } else {
       edges.push_back({before, static_cast<i32>(read), 0});
     }
@@ -270,8 +298,8 @@ class Edges {
     for (std::size_t r = 0; r < in_.reads && room; ++r) {
       const i32* clock = clocks.data() + static_cast<std::size_t>(in_.reader[r]) * width;
       const i32 writer = in_.writer[r];
-      writes_.of(in_.key[r], [&](i32 session, const i32* begin, const i32* end) {
-        if (session < from || session >= until || !room) return;
+      writes_.of(in_.key[r], from, until, [&](i32 session, const i32* begin, const i32* end) {
+        if (!room) return;
         const i32 visible = last(begin, end, clock[session - from]);
         if (visible < 0 || visible == writer) return;
         // Already before the writer: nothing new.
@@ -297,86 +325,109 @@ class Edges {
     }
   }
 
-  // Visibility that is a prefix of each session, and does not go on from there.
+  // Visibility that is a prefix of each session, and does not go on from there. One clock is enough,
+  // if the sessions come one after another.
   bool prefixes(Visibility visibility) {
-    const std::size_t width = static_cast<std::size_t>(in_.sessions);
-    std::vector<i32> limit(visibility == PRAM ? 0 : width, -1);
-    std::vector<std::vector<i32>> clocks(visibility == PRAM ? width : 0);
+    std::vector<i32> clock(static_cast<std::size_t>(in_.sessions), -1), touched;
+    const auto see = [&](i32 node) {
+      i32& slot = clock[static_cast<std::size_t>(in_.session[node])];
+      if (slot < 0) touched.push_back(in_.session[node]);
+      slot = std::max(slot, node);
+    };
+    const auto forget = [&] {
+      for (const i32 session : touched) clock[static_cast<std::size_t>(session)] = -1;
+      touched.clear();
+    };
+    i32 last_session = -1;
     bool room = true;
-    for (std::size_t t = 0; t < in_.nodes && room; ++t) {
-      const std::size_t own = static_cast<std::size_t>(in_.session[t]);
-      if (visibility == PRAM && clocks[own].empty()) clocks[own].assign(width, -1);
-      std::vector<i32>& clock = visibility == PRAM ? clocks[own] : limit;
-      if (visibility != WRITERS) clock[own] = before_[t];
+    for (const i32 self : by_session()) {
+      const std::size_t t = static_cast<std::size_t>(self);
+      if (visibility != PRAM || in_.session[t] != last_session) forget();
+      last_session = in_.session[t];
+      // (A session may have read what it wrote only later: its slot may be further already.)
+      if (visibility != WRITERS && before_[t] >= 0) see(before_[t]);
       if (visibility != OWN) {
         for (std::size_t r = reads_[t]; r < reads_[t + 1]; ++r) {
-          const i32 writer = in_.writer[r];
-          if (writer < 0) continue;
-          i32& slot = clock[static_cast<std::size_t>(in_.session[writer])];
-          slot = std::max(slot, writer);
+          if (in_.writer[r] >= 0) see(in_.writer[r]);
         }
       }
       for (std::size_t r = reads_[t]; r < reads_[t + 1] && room; ++r) {
-        writes_.of(in_.key[r], [&](i32 session, const i32* begin, const i32* end) {
+        writes_.of(in_.key[r], touched, [&](i32 session, const i32* begin, const i32* end) {
           if (!room) return;
-          const i32 visible = last(begin, end, clock[static_cast<std::size_t>(session)]);
-          if (visible >= 0 && visible != static_cast<i32>(t)) room = add(visible, r);
+          i32 visible = last(begin, end, clock[static_cast<std::size_t>(session)]);
+          if (visible == self) visible = last(begin, end, self - 1);
+          if (visible >= 0) room = add(visible, r);
         });
       }
-      if (visibility == WRITERS) {
-        for (std::size_t r = reads_[t]; r < reads_[t + 1]; ++r) {
-          if (in_.writer[r] >= 0) limit[static_cast<std::size_t>(in_.session[in_.writer[r]])] = -1;
-        }
-      }
-      if (visibility == OWN) limit[own] = -1;
+      if (!room) return false;
     }
-    return room;
+    return true;
+  }
+
+  // All transactions, those of a session together and in their order.
+  std::vector<i32> by_session() const {
+    std::vector<std::size_t> place(static_cast<std::size_t>(in_.sessions) + 1, 0);
+    for (std::size_t t = 0; t < in_.nodes; ++t) ++place[static_cast<std::size_t>(in_.session[t]) + 1];
+    for (std::size_t s = 1; s < place.size(); ++s) place[s] += place[s - 1];
+    std::vector<i32> result(in_.nodes);
+    for (std::size_t t = 0; t < in_.nodes; ++t) {
+      result[place[static_cast<std::size_t>(in_.session[t])]++] = static_cast<i32>(t);
+    }
+    return result;
   }
 
   // Within one transaction: what was read before the read in it. A key is forgotten with its epoch.
   bool committed() {
-    Members seen(static_cast<std::size_t>(in_.keys));
+    Members seen(in_);
     for (std::size_t t = 0; t < in_.nodes; ++t) {
       for (std::size_t r = reads_[t]; r < reads_[t + 1]; ++r) {
         if (!settle(seen, r, t)) return false;
-        show(seen, in_.writer[r], t);
+        show(seen, in_.writer[r], t, t);
       }
     }
     return true;
   }
 
-  bool atomic() {
-    Members seen(static_cast<std::size_t>(in_.keys));
+  bool sources() {
+    Members seen(in_);
     for (std::size_t t = 0; t < in_.nodes; ++t) {
-      for (std::size_t r = reads_[t]; r < reads_[t + 1]; ++r) show(seen, in_.writer[r], t);
+      for (std::size_t r = reads_[t]; r < reads_[t + 1]; ++r) show(seen, in_.writer[r], t, t);
       for (std::size_t r = reads_[t]; r < reads_[t + 1]; ++r) {
         if (!settle(seen, r, t)) return false;
       }
     }
-    return prefixes(OWN);
+    return true;
   }
 
   bool read_before() {
-    std::vector<std::vector<i32>> members(static_cast<std::size_t>(in_.sessions));
-    for (std::size_t t = 0; t < in_.nodes; ++t) members[static_cast<std::size_t>(in_.session[t])].push_back(static_cast<i32>(t));
-    Members seen(static_cast<std::size_t>(in_.keys));
-    for (std::size_t s = 0; s < members.size(); ++s) {
-      for (const i32 one : members[s]) {
-        const std::size_t t = static_cast<std::size_t>(one);
-        for (std::size_t r = reads_[t]; r < reads_[t + 1]; ++r) {
-          if (!settle(seen, r, s)) return false;
-        }
-        for (std::size_t r = reads_[t]; r < reads_[t + 1]; ++r) show(seen, in_.writer[r], s);
+    Members seen(in_);
+    std::vector<std::size_t> read_in(static_cast<std::size_t>(in_.keys), SIZE_MAX);
+    for (const i32 one : by_session()) {
+      const std::size_t t = static_cast<std::size_t>(one), s = static_cast<std::size_t>(in_.session[t]);
+      for (std::size_t r = reads_[t]; r < reads_[t + 1]; ++r) {
+        if (!order(seen.at(in_.key[r], s), r)) return false;
       }
+      for (std::size_t r = reads_[t]; r < reads_[t + 1]; ++r) {
+        std::vector<i32>& members = seen.at(in_.key[r], s);
+        if (in_.writer[r] < 0 || members.empty()) continue;
+        // What it returned stands for them; of a key that it read twice, both together.
+        if (read_in[static_cast<std::size_t>(in_.key[r])] != t) members.clear();
+        read_in[static_cast<std::size_t>(in_.key[r])] = t;
+        members.push_back(in_.writer[r]);
+      }
+      for (std::size_t r = reads_[t]; r < reads_[t + 1]; ++r) show(seen, in_.writer[r], s, in_.nodes);
     }
     return true;
   }
 
   // The transactions of which something was read, by the keys that they wrote.
   struct Members {
-    explicit Members(std::size_t keys) : epoch(keys, SIZE_MAX), of(keys) {}
+    explicit Members(const Columns& in)
+        : epoch(static_cast<std::size_t>(in.keys), SIZE_MAX), of(static_cast<std::size_t>(in.keys)),
+          shown(in.nodes, SIZE_MAX) {}
     std::vector<std::size_t> epoch;
     std::vector<std::vector<i32>> of;
+    std::vector<std::size_t> shown;  // the epoch in which each transaction was seen last
     std::vector<i32>& at(i32 key, std::size_t now) {
       const std::size_t k = static_cast<std::size_t>(key);
       if (epoch[k] != now) {
@@ -387,21 +438,52 @@ class Edges {
     }
   };
 
-  void show(Members& seen, i32 writer, std::size_t now) const {
+  // Once in an epoch is enough: who has settled a key since stands for all before. reader: the only
+  // transaction whose reads matter, or none. Of a writer with many keys (one that made them all,
+  // say) only those that it reads are looked at.
+  void show(Members& seen, i32 writer, std::size_t now, std::size_t reader) {
     if (writer < 0) return;
-    for (std::size_t w = own_[static_cast<std::size_t>(writer)]; w < own_[static_cast<std::size_t>(writer) + 1]; ++w) {
-      std::vector<i32>& members = seen.at(in_.write_key[w], now);
-      if (members.empty() || members.back() != writer) members.push_back(writer);
+    const std::size_t w = static_cast<std::size_t>(writer);
+    if (seen.shown[w] == now) return;
+    seen.shown[w] = now;
+    const std::size_t many = own_[w + 1] - own_[w];
+    if (reader < in_.nodes && many > MANY_KEYS && many / MANY_KEYS > reads_[reader + 1] - reads_[reader]) {
+      const i32* keys = sorted_keys();
+      for (std::size_t r = reads_[reader]; r < reads_[reader + 1]; ++r) {
+        if (std::binary_search(keys + own_[w], keys + own_[w + 1], in_.key[r])) {
+          seen.at(in_.key[r], now).push_back(writer);
+        }
+      }
+      return;
     }
+    for (std::size_t i = own_[w]; i < own_[w + 1]; ++i) seen.at(in_.write_key[i], now).push_back(writer);
+  }
+
+  static constexpr std::size_t MANY_KEYS = 16;
+  std::vector<i32> sorted_;  // the keys of each transaction, where somebody asked for them
+
+  const i32* sorted_keys() {
+    if (sorted_.empty()) {
+      sorted_.assign(in_.write_key, in_.write_key + in_.writes);
+      for (std::size_t t = 0; t < in_.nodes; ++t) {
+        std::sort(sorted_.begin() + static_cast<i64>(own_[t]), sorted_.begin() + static_cast<i64>(own_[t + 1]));
+      }
+    }
+    return sorted_.data();
   }
 
   // Everybody seen comes before the writer of this read; from here on it stands for them.
   bool settle(Members& seen, std::size_t read, std::size_t now) {
     std::vector<i32>& members = seen.at(in_.key[read], now);
+    if (!order(members, read)) return false;
+    if (in_.writer[read] >= 0 && !members.empty()) members.assign(1, in_.writer[read]);
+    return true;
+  }
+
+  bool order(const std::vector<i32>& members, std::size_t read) {
     for (const i32 one : members) {
       if (one != in_.reader[read] && !add(one, read)) return false;
     }
-    if (in_.writer[read] >= 0 && !members.empty()) members.assign(1, in_.writer[read]);
     return true;
   }
 };

@@ -11,7 +11,9 @@ static PyModuleDef definition = {
 PyMODINIT_FUNC PyInit__native() {
   PyObject* module = PyModule_Create(&definition);
   if (module == nullptr) return nullptr;
-  for (PyMethodDef* methods : {causal_methods, graph_methods, replay_methods, saturation_methods, search_methods, sessions_methods, tokens_methods, transactions_methods, versions_methods}) {
+  for (PyMethodDef* methods :
+       {causal_methods, causal_reads_methods, graph_methods, replay_methods, saturation_methods,
+        search_methods, sessions_methods, tokens_methods, transactions_methods, versions_methods}) {
     if (PyModule_AddFunctions(module, methods) < 0) {
       Py_DECREF(module);
       return nullptr;

@@ -8,6 +8,7 @@
 
 // The functions of each subject, ended by a row of null pointers.
 extern PyMethodDef causal_methods[];
+extern PyMethodDef causal_reads_methods[];
 extern PyMethodDef graph_methods[];
 extern PyMethodDef replay_methods[];
 extern PyMethodDef saturation_methods[];
