@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +103,12 @@ class Polygraph:
     def ambiguous(self) -> bool:
         """Whether some read has several candidates."""
         return bool((self.read_writer == AMBIGUOUS).any())
+
+    @cached_property
+    def written(self) -> tuple[int, Ints]:
+        """How many keys there may be, and all writes as ``vertex * keys + key``, sorted."""
+        width = int(max(self.read_key.max(initial=0), self.write_key.max(initial=0))) + 1
+        return width, np.sort(self.write_vertex * width + self.write_key)
 
     def part(self, kept: Mask, *, cut: bool = False) -> Polygraph:
         """Only the vertices ``kept``, and what these read from each other: whatever has no order

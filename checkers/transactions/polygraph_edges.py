@@ -82,8 +82,7 @@ def successors(edges: Edges) -> tuple[Ints, Ints]:
 
 def _writes_also(graph: Polygraph, vertex: Ints, key: Ints) -> Mask:
     """Whether each vertex writes the key beside it."""
-    width = int(max(graph.read_key.max(initial=0), graph.write_key.max(initial=0))) + 1
-    written = np.sort(graph.write_vertex * width + graph.write_key)
+    width, written = graph.written
     if not len(written):
         return np.zeros(len(vertex), dtype=bool)
     asked = vertex * width + key

@@ -23,11 +23,17 @@ _POSSIBLE_MAX = 20_000_000
 
 
 def parts(
-    graph: Polygraph, question: Question, edges: Edges, pairs: Ints | None = None
+    graph: Polygraph,
+    question: Question,
+    edges: Edges,
+    pairs: Ints | None = None,
+    *,
+    saturated: bool = False,
 ) -> Ints | None:
     """The part of each vertex (``int64[n]``), numbered so that earlier ones come first. ``pairs``
     are the possible edges, where they are known; None if there are too many to look at.
-    O(m log m + p) for ``p`` possible edges."""
+    ``saturated``: all that is forced is among ``edges``, without a cycle. O(m log m + p) for ``p``
+    possible edges."""
     possible = _possible(graph, question) if pairs is None else (pairs[:, 0], pairs[:, 1])
     if possible is None:
         return None
@@ -35,8 +41,10 @@ def parts(
     # Both events of a transaction are one vertex here; auxiliary vertices follow.
     events = question.events(n)
     ends = np.concatenate((edges.source, edges.target))
-    ends = np.where(ends < events, ends // (events // n), ends - events + n)
-    late, early = _stale(graph, question)
+    if events != n:
+        ends = np.where(ends < events, ends // (events // n), ends - events + n)
+    # A stale read would have forced a cycle.
+    late, early = (ends[:0], ends[:0]) if saturated else _stale(graph, question)
     source = np.concatenate((ends[: len(edges.source)], possible[0], late))
     target = np.concatenate((ends[len(edges.source) :], possible[1], early))
     differ = source != target

@@ -151,7 +151,7 @@ def _by_parts(
     graph: Polygraph, question: Question, edges: Edges, expired: Callable[[], bool]
 ) -> Decision:
     found_clocks = clocks(graph, question, edges)
-    possible = None
+    possible, saturated = None, False
     if found_clocks is not None:
         if found_clocks.cyclic:
             within = _cyclic(graph, question, edges, found_clocks)
@@ -163,10 +163,10 @@ def _by_parts(
             decision = _replayed(graph, question, edges)
             if decision is not None:
                 return replace(decision, how="clocks")
-        possible = found_clocks.possible
+        possible, saturated = found_clocks.possible, found_clocks.complete
     if expired():
         return Decision(holds=None, how="clocks", reason="timeout")
-    rank = parts(graph, question, edges, possible)
+    rank = parts(graph, question, edges, possible, saturated=saturated)
     if rank is None:
         return Decision(holds=None, how="parts", reason="too-large")
     return _part_by_part(graph, question, edges, rank, expired)

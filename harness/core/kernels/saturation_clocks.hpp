@@ -54,7 +54,9 @@ class Saturation {
 
   const Input& in;
   std::vector<i32> head, next, to;  // edges, of each source in a list
-  std::vector<i32> missing, order;
+  std::vector<i32> head_in, next_in, from;  // and of each target
+  std::vector<i32> missing, order, position;
+  bool sorted = false;  // whether the order agrees with all edges
   std::vector<i32> before, after;  // clocks: a row a vertex
   std::vector<unsigned char> dirty, grown, shrunk;
   std::vector<Slot> slots;
@@ -89,6 +91,9 @@ class Saturation {
 inline void Saturation::begin() {
   const std::size_t n = static_cast<std::size_t>(in.vertices);
   head.assign(n, -1);
+  head_in.assign(n, -1);
+  next_in.reserve(in.edges);
+  from.reserve(in.edges);
   next.reserve(in.edges);
   to.reserve(in.edges);
   missing.assign(n, 0);
@@ -151,11 +156,18 @@ inline void Saturation::link(i32 a, i32 b) {
   next.push_back(head[static_cast<std::size_t>(a)]);
   to.push_back(b);
   head[static_cast<std::size_t>(a)] = static_cast<i32>(to.size()) - 1;
+  next_in.push_back(head_in[static_cast<std::size_t>(b)]);
+  from.push_back(a);
+  head_in[static_cast<std::size_t>(b)] = static_cast<i32>(from.size()) - 1;
+  if (sorted && position[static_cast<std::size_t>(a)] >= position[static_cast<std::size_t>(b)]) {
+    sorted = false;
+  }
   ++missing[static_cast<std::size_t>(b)];
 }
 
 // A topological order; false if there is a cycle.
 inline bool Saturation::sort() {
+  if (sorted) return true;
   std::vector<i32> left(missing);
   order.clear();
   order.reserve(left.size());
@@ -169,7 +181,13 @@ inline bool Saturation::sort() {
       if (--left[static_cast<std::size_t>(target)] == 0) order.push_back(target);
     }
   }
-  return order.size() == left.size();
+  if (order.size() != left.size()) return false;
+  position.resize(order.size());
+  for (std::size_t at = 0; at < order.size(); ++at) {
+    position[static_cast<std::size_t>(order[at])] = static_cast<i32>(at);
+  }
+  sorted = true;
+  return true;
 }
 
 // What precedes each vertex, from those whose clock changed or that have a new edge.
@@ -193,23 +211,27 @@ inline void Saturation::forward() {
   }
 }
 
-// What each vertex precedes.
+// What each vertex precedes, from those that have a new edge or precede one whose clock changed.
 inline void Saturation::backward() {
+  std::vector<unsigned char> moved(dirty);
   for (std::size_t at = order.size(); at-- > 0;) {
-    const i32 v = order[at];
-    i32* mine = row(after, v);
+    const std::size_t v = static_cast<std::size_t>(order[at]);
+    if (!moved[v]) continue;
+    i32* mine = row(after, order[at]);
     i32 fewer = 0;
-    for (i32 e = head[static_cast<std::size_t>(v)]; e >= 0; e = next[static_cast<std::size_t>(e)]) {
-      const i32 target = to[static_cast<std::size_t>(e)];
-      if (!shrunk[static_cast<std::size_t>(target)] && !dirty[static_cast<std::size_t>(v)]) continue;
-      const i32* theirs = row(after, target);
+    for (i32 e = head[v]; e >= 0; e = next[static_cast<std::size_t>(e)]) {
+      const i32* theirs = row(after, to[static_cast<std::size_t>(e)]);
       for (i32 c = 0; c < in.chains; ++c) {
         const i32 a = theirs[c], b = mine[c];
         fewer |= a < b;
         mine[c] = a < b ? a : b;
       }
     }
-    if (fewer != 0) shrunk[static_cast<std::size_t>(v)] = 1;
+    if (fewer == 0) continue;
+    shrunk[v] = 1;
+    for (i32 e = head_in[v]; e >= 0; e = next_in[static_cast<std::size_t>(e)]) {
+      moved[static_cast<std::size_t>(from[static_cast<std::size_t>(e)])] = 1;
+    }
   }
 }
 
