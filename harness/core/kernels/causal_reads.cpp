@@ -50,7 +50,7 @@ class Table {
  public:
   explicit Table(std::size_t count) {
     std::size_t room = 16;
-    while (room < 2 * count) room *= 2;
+    for (shift_ = 60; room < 2 * count; --shift_) room *= 2;
     slots_.assign(room, Slot{0, -1, 0});
     mask_ = room - 1;
   }
@@ -74,8 +74,10 @@ class Table {
   };
   std::vector<Slot> slots_;
   std::size_t mask_;
+  int shift_;
+  // The highest bits of the product, for only these depend on all of the key and the value.
   std::size_t find(u64 version) const {
-    std::size_t at = static_cast<std::size_t>(version * 0x9E3779B97F4A7C15ull >> 20) & mask_;
+    std::size_t at = static_cast<std::size_t>(version * 0x9E3779B97F4A7C15ull >> shift_);
     while (slots_[at].row >= 0 && slots_[at].version != version) at = (at + 1) & mask_;
     return at;
   }
