@@ -7,6 +7,8 @@
 - **dirty-update**: an append that lasted stands after one of a transaction that failed.
 - **lost-update**: two transactions read the same version of a key and both appended to it.
 - **incompatible-order**: a read is no prefix of the longest read of its key.
+- **cyclic-versions**: a transaction appended two elements to a key, and they were read the other
+  way round (with another's element between them that is a write cycle too).
 - **duplicate-elements**: a read shows an element more often than it was appended;
   **garbage-read**: one that nobody appended.
 
@@ -196,6 +198,19 @@ def _dirty_update(chains: Chains, stray: Stray) -> Columns:
     return versions.writer[failed[same]], versions.writer[lasted[after[same]]]
 
 
+def _cyclic_versions(chains: Chains, stray: Stray) -> Columns:
+    """Two appends of one transaction, the later of which stands right before the earlier."""
+    versions = chains.versions
+    part = versions.transactions.transaction
+    if not len(versions.writer):
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    before, after = versions.writer[:-1], versions.writer[1:]
+    known = (before >= 0) & (after >= 0) & (versions.key[:-1] == versions.key[1:])
+    same = part[np.maximum(before, 0)] == part[np.maximum(after, 0)]
+    wrong = np.flatnonzero(known & same & (before > after))
+    return before[wrong], after[wrong]
+
+
 def _lost_update(chains: Chains, stray: Stray) -> Columns:
     """The reads of two transactions: the first two that read a version and appended to its key."""
     versions = chains.versions
@@ -243,6 +258,7 @@ _LOOKS: Mapping[str, Callable[[Chains, Stray], Columns]] = {
     "duplicate-elements": _duplicate_elements,
     "garbage-read": _garbage_read,
     "incompatible-order": _incompatible_order,
+    "cyclic-versions": _cyclic_versions,
     "G1a": _g1a,
     "G1b": _g1b,
     "dirty-update": _dirty_update,

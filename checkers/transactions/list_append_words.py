@@ -159,6 +159,16 @@ def _dirty_update(words: Words, chains: Chains, aborted: int, append: int) -> To
     )
 
 
+def _cyclic_versions(words: Words, chains: Chains, later: int, earlier: int) -> Told:
+    code = int(words.transactions.value[later])
+    reader = int(chains.versions.longest[words.transactions.key[later]])
+    return (
+        f"Cyclic versions: {words.who(later)} appended {words.value(later)} to {words.key(later)} "
+        f"after {words.value(earlier)}, but {words.who(reader)} read {words.around(reader, code)}.",
+        (later, reader),
+    )
+
+
 def _lost_update(words: Words, _: Chains, read: int, other: int) -> Told:
     return (
         f"Lost update: {words.who(read)} and {words.who(other)} both read {words.list(read)} from "
@@ -220,6 +230,7 @@ _TELL: Mapping[str, Callable[..., Told]] = {
     "dirty-update": _dirty_update,
     "lost-update": _lost_update,
     "incompatible-order": _incompatible_order,
+    "cyclic-versions": _cyclic_versions,
     "duplicate-elements": _duplicate_elements,
     "garbage-read": _garbage_read,
 }

@@ -62,6 +62,10 @@ GOLDEN: dict[str, tuple[Lines, Lines]] = {
         ("0 0-9 | append x 1", "1 0-9 | r x 7"),
         ("0 0-9 | append x 1, append x 7", "1 10-19 | r x 1 7"),
     ),
+    "cyclic-versions": (
+        ("0 0-9 | append x 1, append x 2", "1 10-19 | r x 2 1"),
+        ("0 0-9 | append x 1, append x 2", "1 10-19 | r x 1 2"),
+    ),
     "G0": (
         ("0 0-9 | append x 1, append y 1", "1 0-9 | append x 2, append y 2",
          "2 10-19 | r x 1 2, r y 2 1"),
