@@ -94,10 +94,10 @@ def _allowed(level: str, txns: list[Txn], order: Order, before: Before) -> bool:
     wr: Edges = set()
     rw: Edges = set()
     for key, values in order.items():
-        place = {one: at for at, one in enumerate(values)}
+        position = {one: at for at, one in enumerate(values)}
         for txn in txns:
-            mine = [place[one] for k, one in _appends(txn) if k == key]
-            if mine != sorted(mine):
+            own = [position[one] for k, one in _appends(txn) if k == key]
+            if own != sorted(own):
                 return False  # a transaction's versions of an object are in its own order
         ww |= {(writer[key, a], writer[key, b]) for a, b in pairwise(values)}
     for reader, txn in enumerate(txns):
