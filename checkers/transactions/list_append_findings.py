@@ -7,8 +7,8 @@
 - **dirty-update**: an append that lasted stands after one of a transaction that failed.
 - **lost-update**: two transactions read the same version of a key and both appended to it.
 - **incompatible-order**: a read is no prefix of the longest read of its key.
-- **cyclic-versions**: a transaction appended two elements to a key, and they were read the other
-  way round (with another's element between them that is a write cycle too).
+- **cyclic-versions**: a transaction appended two elements to a key, and the later was read without
+  the earlier before it.
 - **duplicate-elements**: a read shows an element more often than it was appended;
   **garbage-read**: one that nobody appended.
 
@@ -199,16 +199,23 @@ def _dirty_update(chains: Chains, stray: Stray) -> Columns:
 
 
 def _cyclic_versions(chains: Chains, stray: Stray) -> Columns:
-    """Two appends of one transaction, the later of which stands right before the earlier."""
+    """Two appends of one transaction, one after the other: the later is in the order of the key,
+    and the earlier is not before it."""
     versions = chains.versions
-    part = versions.transactions.transaction
-    if not len(versions.writer):
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    before, after = versions.writer[:-1], versions.writer[1:]
-    known = (before >= 0) & (after >= 0) & (versions.key[:-1] == versions.key[1:])
-    same = part[np.maximum(before, 0)] == part[np.maximum(after, 0)]
-    wrong = np.flatnonzero(known & same & (before > after))
-    return before[wrong], after[wrong]
+    transactions, place = versions.transactions, versions.place
+    later = versions.appends.rows
+    lasted = transactions.outcome[transactions.transaction[later]] != Type.FAIL
+    later = later[lasted & (place[later] >= 0)]
+    earlier = chains.previous[later]
+    while True:
+        reads = np.flatnonzero((earlier >= 0) & (transactions.kind[earlier] == Kind.READ))
+        if not len(reads):
+            break
+        earlier[reads] = chains.previous[earlier[reads]]
+    later, earlier = later[earlier >= 0], earlier[earlier >= 0]
+    wrong = (place[earlier] < 0) | (place[earlier] > place[later])
+    wrong &= ~np.isin(earlier, versions.appends.ambiguous)
+    return later[wrong], earlier[wrong]
 
 
 def _lost_update(chains: Chains, stray: Stray) -> Columns:

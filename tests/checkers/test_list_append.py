@@ -154,6 +154,16 @@ def test_every_anomaly_has_a_pair() -> None:
     assert not missing
 
 
+@pytest.mark.parametrize("read", ["2 1", "2", "3 2 1", "2 3 1"])
+def test_a_later_append_without_the_earlier_is_no_version(read: str) -> None:
+    """Whether it comes after it, or not at all; also with another's element in between."""
+    lines = ("0 0-9 | append x 1, r y, append x 2", "1 0-9 | append x 3", f"2 10-19 | r x {read}")
+    verdict = check(lines, "read-uncommitted")
+    assert verdict.validity is Validity.INVALID
+    assert "cyclic-versions" in verdict.details["anomaly_counts"]
+    assert check((*lines[:2], "2 10-19 | r x 1 2 3"), "serializable").validity is Validity.VALID
+
+
 def test_the_brute_force_agrees_with_the_pairs() -> None:
     """No legal order where a golden history rules a model out, and one for its neighbour."""
     for name, (bad, good) in GOLDEN.items():
