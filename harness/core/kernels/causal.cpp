@@ -14,13 +14,11 @@
 //   came before that write in the causal past; each says that the former must come before the
 //   latter's writer. initial: int32[][2]: a visible write's transaction, and the read of the initial
 //   state that should have seen it. status: 0, or 1 if there are more edges.
-#include "native.hpp"
+#include "arguments.hpp"
 
 #include <algorithm>
 #include <climits>
 #include <cstdint>
-#include <new>
-#include <stdexcept>
 #include <vector>
 
 namespace {
@@ -488,59 +486,8 @@ class Edges {
   }
 };
 
-struct Buffers {
-  Py_buffer views[6] = {};
-  ~Buffers() {
-    for (Py_buffer& view : views) {
-      if (view.obj != nullptr) PyBuffer_Release(&view);
-    }
-  }
-  bool of_codes() const {
-    for (const Py_buffer& view : views) {
-      if (view.obj != nullptr && (view.len % 4 != 0 || reinterpret_cast<std::uintptr_t>(view.buf) % alignof(i32) != 0 || view.len / 4 > INT_MAX)) return false;
-    }
-    return true;
-  }
-  const i32* codes(int which) const { return static_cast<const i32*>(views[which].buf); }
-  std::size_t count(int which) const { return static_cast<std::size_t>(views[which].len) / 4; }
-  bool within(int which, i64 low, i64 high) const {
-    for (std::size_t i = 0; i < count(which); ++i) {
-      if (codes(which)[i] < low || codes(which)[i] >= high) return false;
-    }
-    return true;
-  }
-  bool ascending(int which) const { return std::is_sorted(codes(which), codes(which) + count(which)); }
-};
-
-template <class Work>
-bool unlocked(Work work) {
-  bool enough = true;
-  Py_BEGIN_ALLOW_THREADS
-  try {
-    work();
-  } catch (const std::bad_alloc&) {
-    enough = false;
-  } catch (const std::length_error&) {
-    enough = false;
-  }
-  Py_END_ALLOW_THREADS
-  if (!enough) PyErr_NoMemory();
-  return enough;
-}
-
-PyObject* refuse(const char* why) {
-  PyErr_SetString(PyExc_ValueError, why);
-  return nullptr;
-}
-
-template <class T>
-PyObject* bytes_of(const std::vector<T>& values) {
-  return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(values.data()),
-                                   static_cast<Py_ssize_t>(values.size() * sizeof(T)));
-}
-
 PyObject* causal_order(PyObject*, PyObject* args) {
-  Buffers in;
+  Buffers<3> in;
   if (!PyArg_ParseTuple(args, "y*y*y*", &in.views[0], &in.views[1], &in.views[2])) return nullptr;
   if (!in.of_codes() || in.count(1) != in.count(2)) return refuse("int32 columns, equally long");
   const i64 nodes = static_cast<i64>(in.count(0));
@@ -564,7 +511,7 @@ PyObject* causal_order(PyObject*, PyObject* args) {
 }
 
 PyObject* causal_edges(PyObject*, PyObject* args) {
-  Buffers in;
+  Buffers<6> in;
   Py_buffer order = {};
   int sessions, keys, visibility;
   long long ints, edges;
@@ -573,7 +520,7 @@ PyObject* causal_edges(PyObject*, PyObject* args) {
                         &order, &ints, &edges)) {
     return nullptr;
   }
-  Buffers other;
+  Buffers<1> other;
   other.views[0] = order;
   const std::size_t nodes = in.count(0);
   const i64 many = static_cast<i64>(nodes);

@@ -7,13 +7,11 @@
 //   doubted: a read that several may have written, or -1; then the rest is empty. Rows are int64
 //   bytes, the others int32 bytes. writer: -1 is the initial state. wrong: int64[][3], the number of
 //   a Wrong, the read, and another row or -1. ValueError if the columns do not fit together.
-#include "native.hpp"
+#include "arguments.hpp"
 
 #include <algorithm>
 #include <climits>
 #include <cstdint>
-#include <new>
-#include <stdexcept>
 #include <vector>
 
 namespace {
@@ -228,28 +226,6 @@ class Reads {
   }
 };
 
-struct Buffers {
-  Py_buffer views[5] = {};
-  ~Buffers() {
-    for (Py_buffer& view : views) {
-      if (view.obj != nullptr) PyBuffer_Release(&view);
-    }
-  }
-  template <class T>
-  const T* of(int which) const {
-    return static_cast<const T*>(views[which].buf);
-  }
-  bool aligned(int which, std::size_t to) const {
-    return reinterpret_cast<std::uintptr_t>(views[which].buf) % to == 0 &&
-           static_cast<std::size_t>(views[which].len) % to == 0;
-  }
-};
-
-PyObject* refuse(const char* why) {
-  PyErr_SetString(PyExc_ValueError, why);
-  return nullptr;
-}
-
 const char* problem(const Columns& in) {
   if (in.first[0] != 0 || in.first[in.nodes] != in.rows) return "first must span all rows";
   for (i32 t = 0; t < in.nodes; ++t) {
@@ -263,14 +239,8 @@ const char* problem(const Columns& in) {
   return nullptr;
 }
 
-template <class T>
-PyObject* bytes_of(const std::vector<T>& values) {
-  return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(values.data()),
-                                   static_cast<Py_ssize_t>(values.size() * sizeof(T)));
-}
-
 PyObject* causal_reads(PyObject*, PyObject* args) {
-  Buffers in;
+  Buffers<5> in;
   int keys;
   if (!PyArg_ParseTuple(args, "y*y*y*y*y*i", &in.views[0], &in.views[1], &in.views[2], &in.views[3],
                         &in.views[4], &keys)) {
@@ -287,17 +257,7 @@ PyObject* causal_reads(PyObject*, PyObject* args) {
   const char* why = problem(columns);
   if (why != nullptr) return refuse(why);
   Reads found(columns);
-  bool enough = true;
-  Py_BEGIN_ALLOW_THREADS
-  try {
-    found.run();
-  } catch (const std::bad_alloc&) {
-    enough = false;
-  } catch (const std::length_error&) {
-    enough = false;
-  }
-  Py_END_ALLOW_THREADS
-  if (!enough) return PyErr_NoMemory();
+  if (!unlocked([&] { found.run(); })) return nullptr;
   return Py_BuildValue("LNNNNNNNN", static_cast<long long>(found.doubted), bytes_of(found.read_row),
                        bytes_of(found.reader), bytes_of(found.read_key), bytes_of(found.writer),
                        bytes_of(found.write_row), bytes_of(found.write_node),

@@ -14,11 +14,9 @@
 //   component: int32[vertices], -1: none; starts: int32[], vertices in a component. int32 bytes: how
 //   many edges each cycle has, and their rows.
 // A graph never changes, so that several threads may use it. ValueError if the arguments do not fit.
-#include "native.hpp"
+#include "arguments.hpp"
 
 #include <climits>
-#include <new>
-#include <stdexcept>
 
 #include "graph_components.hpp"
 #include "graph_cycles.hpp"
@@ -34,65 +32,7 @@ void destroy(PyObject* capsule) {
   delete static_cast<Edges*>(PyCapsule_GetPointer(capsule, NAME));
 }
 
-PyObject* refuse(const char* why) {
-  PyErr_SetString(PyExc_ValueError, why);
-  return nullptr;
-}
-
-// Buffers of the arguments, given back in any case.
-template <int N>
-struct Buffers {
-  Py_buffer views[N] = {};
-  ~Buffers() {
-    for (Py_buffer& view : views) {
-      if (view.obj != nullptr) PyBuffer_Release(&view);
-    }
-  }
-  // Whether they are all of int32.
-  bool of_codes() const {
-    for (const Py_buffer& view : views) {
-      if (view.len % 4 != 0 || reinterpret_cast<std::uintptr_t>(view.buf) % alignof(i32) != 0) {
-        return false;
-      }
-    }
-    return true;
-  }
-  const i32* codes(int which) const { return static_cast<const i32*>(views[which].buf); }
-  std::size_t count(int which) const { return static_cast<std::size_t>(views[which].len) / 4; }
-  // Whether each of a column is in [low, high).
-  bool within(int which, i32 low, i32 high) const {
-    const i32* column = codes(which);
-    for (std::size_t i = 0; i < count(which); ++i) {
-      if (column[i] < low || column[i] >= high) return false;
-    }
-    return true;
-  }
-};
-
-template <class T>
-PyObject* bytes_of(const std::vector<T>& values) {
-  return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(values.data()),
-                                   static_cast<Py_ssize_t>(values.size() * sizeof(T)));
-}
-
 bool is_mask(int value) { return value >= 0 && value <= UCHAR_MAX; }
-
-// Run work without the lock of Python. Whether there was memory enough; else an error is set.
-template <class Work>
-bool unlocked(Work work) {
-  bool enough = true;
-  Py_BEGIN_ALLOW_THREADS
-  try {
-    work();
-  } catch (const std::bad_alloc&) {
-    enough = false;
-  } catch (const std::length_error&) {
-    enough = false;
-  }
-  Py_END_ALLOW_THREADS
-  if (!enough) PyErr_NoMemory();
-  return enough;
-}
 
 PyObject* graph_new(PyObject*, PyObject* args) {
   Buffers<3> in;

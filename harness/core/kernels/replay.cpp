@@ -5,11 +5,9 @@
 //   int32 buffers: edges between vertices (events first); priority and part of each transaction;
 //   reads (the writer is -1 for the initial state) and writes of transactions. place: int32 bytes,
 //   of each event; failed: parts for which no order was found. ValueError if a number does not fit.
-#include "native.hpp"
+#include "arguments.hpp"
 
 #include <climits>
-#include <new>
-#include <stdexcept>
 
 #include "replay.hpp"
 
@@ -21,44 +19,8 @@ using replay::Replay;
 
 constexpr int COLUMNS = 9;
 
-struct Buffers {
-  Py_buffer views[COLUMNS] = {};
-  ~Buffers() {
-    for (Py_buffer& view : views) {
-      if (view.obj != nullptr) PyBuffer_Release(&view);
-    }
-  }
-  bool of_codes() const {
-    for (const Py_buffer& view : views) {
-      if (view.len % 4 != 0 || reinterpret_cast<std::uintptr_t>(view.buf) % alignof(i32) != 0) {
-        return false;
-      }
-    }
-    return true;
-  }
-  const i32* codes(int which) const { return static_cast<const i32*>(views[which].buf); }
-  std::size_t count(int which) const { return static_cast<std::size_t>(views[which].len) / 4; }
-  bool within(int which, i32 low, i32 high) const {
-    const i32* column = codes(which);
-    for (std::size_t i = 0; i < count(which); ++i) {
-      if (column[i] < low || column[i] >= high) return false;
-    }
-    return true;
-  }
-};
-
-PyObject* bytes_of(const std::vector<i32>& values) {
-  return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(values.data()),
-                                   static_cast<Py_ssize_t>(values.size() * sizeof(i32)));
-}
-
-PyObject* refuse(const char* why) {
-  PyErr_SetString(PyExc_ValueError, why);
-  return nullptr;
-}
-
 PyObject* replay_parts(PyObject*, PyObject* args) {
-  Buffers in;
+  Buffers<COLUMNS> in;
   int vertices, snapshot, keys;
   long long steps_each;
   Py_buffer* v = in.views;
@@ -95,20 +57,14 @@ PyObject* replay_parts(PyObject*, PyObject* args) {
                     in.count(7), keys,
                     n};
   std::vector<i32> place, failed;
-  bool enough = true;
-  Py_BEGIN_ALLOW_THREADS
-  try {
-    Replay all(input);
-    all.run(steps_each);
-    place.swap(all.place);
-    failed.swap(all.failed);
-  } catch (const std::bad_alloc&) {
-    enough = false;
-  } catch (const std::length_error&) {
-    enough = false;
+  if (!unlocked([&] {
+        Replay all(input);
+        all.run(steps_each);
+        place.swap(all.place);
+        failed.swap(all.failed);
+      })) {
+    return nullptr;
   }
-  Py_END_ALLOW_THREADS
-  if (!enough) return PyErr_NoMemory();
   return Py_BuildValue("NN", bytes_of(place), bytes_of(failed));
 }
 

@@ -7,10 +7,8 @@
 //   transactions. status: 0 complete, 1 cyclic, 2 given up. forced: six int32 an edge (source,
 //   target, overwrites, reader, writer, other). possible: pairs of transactions; all: whether these
 //   are all. ValueError if a number does not fit.
-#include "native.hpp"
+#include "arguments.hpp"
 
-#include <new>
-#include <stdexcept>
 
 #include "saturation_clocks.hpp"
 
@@ -24,45 +22,8 @@ using saturation::Status;
 
 constexpr int COLUMNS = 9;
 
-struct Buffers {
-  Py_buffer views[COLUMNS] = {};
-  ~Buffers() {
-    for (Py_buffer& view : views) {
-      if (view.obj != nullptr) PyBuffer_Release(&view);
-    }
-  }
-  bool of_codes() const {
-    for (const Py_buffer& view : views) {
-      if (view.len % 4 != 0 || reinterpret_cast<std::uintptr_t>(view.buf) % alignof(i32) != 0) {
-        return false;
-      }
-    }
-    return true;
-  }
-  const i32* codes(int which) const { return static_cast<const i32*>(views[which].buf); }
-  std::size_t count(int which) const { return static_cast<std::size_t>(views[which].len) / 4; }
-  bool within(int which, i32 high) const {
-    const i32* column = codes(which);
-    for (std::size_t i = 0; i < count(which); ++i) {
-      if (column[i] < 0 || column[i] >= high) return false;
-    }
-    return true;
-  }
-};
-
-template <class T>
-PyObject* bytes_of(const std::vector<T>& values) {
-  return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(values.data()),
-                                   static_cast<Py_ssize_t>(values.size() * sizeof(T)));
-}
-
-PyObject* refuse(const char* why) {
-  PyErr_SetString(PyExc_ValueError, why);
-  return nullptr;
-}
-
 PyObject* saturate_clocks(PyObject*, PyObject* args) {
-  Buffers in;
+  Buffers<COLUMNS> in;
   int vertices, chains, snapshot, keys, rounds_max;
   long long forced_max, possible_max;
   Py_buffer* v = in.views;
@@ -84,9 +45,9 @@ PyObject* saturate_clocks(PyObject*, PyObject* args) {
   }
   if (in.count(0) > INT_MAX / 4) return refuse("too many edges");
   const i32 transactions = static_cast<i32>(snapshot ? events / 2 : events);
-  if (!in.within(0, vertices) || !in.within(1, vertices) || !in.within(2, chains) ||
-      !in.within(3, INT_MAX) || !in.within(4, transactions) || !in.within(5, transactions) ||
-      !in.within(6, keys) || !in.within(7, transactions) || !in.within(8, keys)) {
+  if (!in.within(0, 0, vertices) || !in.within(1, 0, vertices) || !in.within(2, 0, chains) ||
+      !in.within(3, 0, INT_MAX) || !in.within(4, 0, transactions) || !in.within(5, 0, transactions) ||
+      !in.within(6, 0, keys) || !in.within(7, 0, transactions) || !in.within(8, 0, keys)) {
     return refuse("a number is that of no vertex, chain, transaction or key");
   }
   const Input input{vertices,       static_cast<i32>(events), chains,         snapshot != 0,
@@ -96,27 +57,22 @@ PyObject* saturate_clocks(PyObject*, PyObject* args) {
                     keys};
   Status status = Status::INCOMPLETE;
   std::vector<i32> flat, pairs;
-  bool all = false, enough = true;
-  Py_BEGIN_ALLOW_THREADS
-  try {
-    Saturation saturation(input);
-    status = saturation.run(rounds_max, static_cast<std::size_t>(forced_max));
-    for (const Forced& edge : saturation.forced) {
-      for (const i32 one :
-           {edge.source, edge.target, edge.overwrites, edge.reader, edge.writer, edge.other}) {
-        flat.push_back(one);
-      }
-    }
-    if (status != Status::CYCLIC) {
-      all = saturation.possible(static_cast<std::size_t>(possible_max), pairs);
-    }
-  } catch (const std::bad_alloc&) {
-    enough = false;
-  } catch (const std::length_error&) {
-    enough = false;
+  bool all = false;
+  if (!unlocked([&] {
+        Saturation saturation(input);
+        status = saturation.run(rounds_max, static_cast<std::size_t>(forced_max));
+        for (const Forced& edge : saturation.forced) {
+          for (const i32 one :
+               {edge.source, edge.target, edge.overwrites, edge.reader, edge.writer, edge.other}) {
+            flat.push_back(one);
+          }
+        }
+        if (status != Status::CYCLIC) {
+          all = saturation.possible(static_cast<std::size_t>(possible_max), pairs);
+        }
+      })) {
+    return nullptr;
   }
-  Py_END_ALLOW_THREADS
-  if (!enough) return PyErr_NoMemory();
   return Py_BuildValue("iNNO", static_cast<int>(status), bytes_of(flat), bytes_of(pairs),
                        all ? Py_True : Py_False);
 }
