@@ -27,6 +27,8 @@ T = TypeVar("T")
 _CHECKER = "linearizable"
 _MODEL = "cas-register"
 _LIMIT_S = 60.0
+_OTHERS = "rw-register"
+"""Who reads registers, and tells the models that no checker of single objects knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,10 +140,12 @@ def _or_a_checker(error: BadInput) -> list[Problem]:
 
 
 def _judge_of(asked: str) -> str:
-    """The checker that tells this consistency model, and as few others as may be."""
+    """The checker that tells this consistency model of registers, and as few others as may be."""
+    if asked in lattice.ISOLATION:
+        return _OTHERS
     entries = (entry.instance for entry in INSTALLED.survey("checkers") if entry.problem is None)
     able = [one for one in entries if asked in one.judges]
-    return min(able, key=lambda one: (len(one.judges), one.name)).name if able else _CHECKER
+    return min(able, key=lambda one: (len(one.judges), one.name)).name if able else _OTHERS
 
 
 def _loaded(name: str, problems: list[Problem]) -> Checker | None:

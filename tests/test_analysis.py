@@ -191,3 +191,31 @@ def test_leaders_are_counted_whatever_the_nemesis_wrote(checker: Says) -> None:
     (exercised,) = [part for part in verdict.parts if part.checker == "exercised"]
     assert exercised.details["primaries"]["changes"] == 2
     assert exercised.details["primaries"]["seen"] == [v for v in seen if isinstance(v, list)]
+
+
+@pytest.mark.parametrize(("asked", "valid"), [("si", True), ("PL-3", False), ("", False)])
+def test_transactions_are_judged_by_the_model_asked_for(asked: str, valid: bool) -> None:
+    """Write skew is snapshot isolation, and no more; without a word the checker chooses."""
+    choices = Choices(
+        cluster="transactional",
+        workload="list-append",
+        substrate="simulated",
+        seed=1,
+        options={"consistency-model": asked} if asked else {},
+    )
+    skew = (
+        (0, [["r", "x", None], ["append", "y", 1]], [["r", "x", []], ["append", "y", 1]]),
+        (1, [["r", "y", None], ["append", "x", 1]], [["r", "y", []], ["append", "x", 1]]),
+        (2, [["r", "x", None], ["r", "y", None]], [["r", "x", [1]], ["r", "y", [1]]]),
+    )
+    events = [
+        Event(index=0, time=0, process=0, type="invoke", f="txn", value=skew[0][1]),
+        Event(index=1, time=1, process=1, type="invoke", f="txn", value=skew[1][1]),
+        Event(index=2, time=2, process=0, type="ok", f="txn", value=skew[0][2]),
+        Event(index=3, time=3, process=1, type="ok", f="txn", value=skew[1][2]),
+        Event(index=4, time=4, process=2, type="invoke", f="txn", value=skew[2][1]),
+        Event(index=5, time=5, process=2, type="ok", f="txn", value=skew[2][2]),
+    ]
+    verdict = analyse(make_plan(choices), History.from_events(events), [])
+    judged = next(part for part in verdict.parts if part.checker == "list-append")
+    assert (judged.validity is Validity.VALID) is valid, judged.sentence

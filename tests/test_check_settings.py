@@ -19,6 +19,8 @@ from harness.check_settings import read_settings
         ({"model": "register", "consistency_model": "sequential"}, "sequential", "register"),
         ({"model": "register", "consistency_model": "CCv"}, "causal", "register"),
         ({"model": "register", "consistency_model": "pram"}, "session", "register"),
+        ({"model": "register", "consistency_model": "si"}, "rw-register", "register"),
+        ({"model": "register", "consistency_model": "prefix"}, "rw-register", "register"),
         ({"model": "rw-register", "consistency_model": "si"}, "rw-register", "cas-register"),
         ({"consistency_model": "linearizability"}, "linearizable", "cas-register"),
     ],
