@@ -34,6 +34,7 @@ class Says:
         return self.verdict
 
 
+TRANSFER = {"from": "a", "to": "b", "amount": 5}
 VALID = Verdict(checker="says", validity=Validity.VALID, sentence="Fine.")
 INVALID = Verdict(
     checker="says",
@@ -219,3 +220,24 @@ def test_transactions_are_judged_by_the_model_asked_for(asked: str, valid: bool)
     verdict = analyse(make_plan(choices), History.from_events(events), [])
     judged = next(part for part in verdict.parts if part.checker == "list-append")
     assert (judged.validity is Validity.VALID) is valid, judged.sentence
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_checkers_get_the_options_that_they_declare(allowed: bool) -> None:
+    """A bank whose plan allows negative balances is judged by that."""
+    choices = Choices(
+        cluster="transactional",
+        workload="bank",
+        substrate="simulated",
+        seed=1,
+        options={"negative-balances": "true"} if allowed else {},
+    )
+    events = [
+        Event(index=0, time=0, process=0, type="invoke", f="transfer", value=TRANSFER),
+        Event(index=1, time=1, process=0, type="ok", f="transfer", value=TRANSFER),
+        Event(index=2, time=2, process=1, type="invoke", f="read", value=None),
+        Event(index=3, time=3, process=1, type="ok", f="read", value={"a": -5, "b": 15}),
+    ]
+    verdict = analyse(make_plan(choices), History.from_events(events), [])
+    judged = next(part for part in verdict.parts if part.checker == "bank")
+    assert (judged.validity is Validity.VALID) is allowed, judged.sentence

@@ -117,6 +117,20 @@ def test_long_histories_are_decided_whole_and_by_parts_alike(question: Question)
     assert pairs[0] == pairs[1]
 
 
+@pytest.mark.parametrize("stale", [200, 250, 300])
+def test_a_stale_read_is_found_without_clocks(stale: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are too many chains for clocks, parts alone must hold the whole of a cycle."""
+    graph = graph_of(served(4, transactions=400, stale=stale))
+    assert graph is not None
+    question = Question(order=Order.REALTIME)
+    edges = known_edges(graph, question)
+    assert solver._by_parts(graph, question, edges, never).holds is False
+    monkeypatch.setattr(solver, "clocks", lambda *_: None)
+    decision = solver._by_parts(graph, question, edges, never)
+    assert decision.holds is False
+    assert decision.within is not None
+
+
 @pytest.mark.skipif(NATIVE is None, reason="the kernels are not built")
 def test_the_kernels_and_their_twins_agree_on_small_histories() -> None:
     """Saturation over clocks forces the same in both, and as much as saturation over bits; replays
