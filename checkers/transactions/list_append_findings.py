@@ -203,17 +203,19 @@ def _cyclic_versions(chains: Chains, stray: Stray) -> Columns:
     and the earlier is not before it."""
     versions = chains.versions
     transactions, place = versions.transactions, versions.place
+    # Most appends are the first of their chain: what remains is looked at more closely.
     later = versions.appends.rows
-    lasted = transactions.outcome[transactions.transaction[later]] != Type.FAIL
-    later = later[lasted & (place[later] >= 0)]
     earlier = chains.previous[later]
-    while True:
-        reads = np.flatnonzero((earlier >= 0) & (transactions.kind[earlier] == Kind.READ))
-        if not len(reads):
-            break
+    inner = earlier >= 0
+    later, earlier = later[inner], earlier[inner]
+    while len(reads := np.flatnonzero(transactions.kind[earlier] == Kind.READ)):
         earlier[reads] = chains.previous[earlier[reads]]
-    later, earlier = later[earlier >= 0], earlier[earlier >= 0]
-    wrong = (place[earlier] < 0) | (place[earlier] > place[later])
+        inner = earlier >= 0
+        later, earlier = later[inner], earlier[inner]
+    seen = place[later]
+    wrong = np.flatnonzero((seen >= 0) & ((place[earlier] < 0) | (place[earlier] > seen)))
+    later, earlier = later[wrong], earlier[wrong]
+    wrong = transactions.outcome[transactions.transaction[later]] != Type.FAIL
     wrong &= ~np.isin(earlier, versions.appends.ambiguous)
     return later[wrong], earlier[wrong]
 
