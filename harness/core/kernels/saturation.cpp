@@ -8,8 +8,6 @@
 //   target, overwrites, reader, writer, other). possible: pairs of transactions; all: whether these
 //   are all. ValueError if a number does not fit.
 #include "arguments.hpp"
-
-
 #include "saturation_clocks.hpp"
 
 namespace {

@@ -1,21 +1,13 @@
 // Saturation of a polygraph over vector clocks. What the rules are, and why, is said in
-// checkers/transactions/saturation_clocks.py; its twin, saturation_clocks_twin.py, is the same code.
+// checkers/transactions/saturation_clocks.py; saturation_clocks_twin.py gives the same answers.
 #pragma once
-#include <algorithm>
+#include "saturation_order.hpp"
+
 #include <climits>
-#include <cstddef>
-#include <cstdint>
-#include <utility>
-#include <vector>
 
 namespace saturation {
 
-using i32 = std::int32_t;
-using i64 = std::int64_t;
-
 constexpr i32 NEVER = INT_MAX;
-constexpr std::ptrdiff_t FEW = 8;  // are looked through one by one
-constexpr std::size_t TABLE_MAX = std::size_t{1} << 24;
 
 enum class Status : int { COMPLETE = 0, CYCLIC = 1, INCOMPLETE = 2 };
 
@@ -23,7 +15,7 @@ enum class Status : int { COMPLETE = 0, CYCLIC = 1, INCOMPLETE = 2 };
 struct Input {
   i32 vertices, events, chains;
   bool snapshot;
-  const i32 *source, *target;  // edges
+  const i32 *source, *target;  // edges; they lead along each chain, from event to event
   std::size_t edges;
   const i32 *chain, *place;  // of each event
   const i32 *reader, *writer, *key;  // reads, of transactions
@@ -48,289 +40,157 @@ class Saturation {
   std::vector<Forced> forced;
 
  private:
-  struct Slot {  // a commit of a key, in the order of (chain, place)
-    i32 chain, place, author;
+  struct Slot {  // a commit of a key
+    i32 place, author;
+  };
+  struct Run {  // the commits of a key on one chain: slots begin .. end - 1, which are in order
+    i32 chain, earliest, latest;
+    std::size_t begin, end;
   };
 
   const Input& in;
-  std::vector<i32> head, next, to;  // edges, of each source in a list
-  std::vector<i32> head_in, next_in, from;  // and of each target
-  std::vector<i32> missing, order, position;
-  bool sorted = false;  // whether the order agrees with all edges
-  std::vector<i32> before, after;  // clocks: a row a vertex
-  std::vector<unsigned char> dirty, grown, shrunk;
+  Order order;
+  Clocks<Latest> before;   // how far along each chain reaches what precedes a vertex
+  Clocks<Earliest> after;  // where on each chain begins what it precedes
   std::vector<Slot> slots;
-  std::vector<std::size_t> first;  // of each key
-  std::vector<i32> begins;         // of each key and chain, within the key; empty if too many
+  std::vector<Run> runs;
+  std::vector<std::size_t> first;  // run of each key
 
   i32 start(i32 one) const { return in.snapshot ? 2 * one : one; }
   i32 commit(i32 one) const { return in.snapshot ? 2 * one + 1 : one; }
-  i32* row(std::vector<i32>& clocks, i32 vertex) {
-    return clocks.data() + static_cast<std::size_t>(vertex) * static_cast<std::size_t>(in.chains);
-  }
-  const i32* row(const std::vector<i32>& clocks, i32 vertex) const {
-    return clocks.data() + static_cast<std::size_t>(vertex) * static_cast<std::size_t>(in.chains);
-  }
-  // Whether event a is known to precede event b, or is it.
-  bool precedes(i32 a, i32 b) const { return row(before, b)[in.chain[a]] >= in.place[a]; }
-
   void begin();
-  void index();
-  std::pair<const Slot*, const Slot*> range(i32 key, i32 chain) const;
-  void link(i32 a, i32 b);
-  bool sort();
-  void forward();
-  void backward();
+  void find_runs();
+  template <class Visit>
+  void each_run(i32 key, Visit visit) const {
+    for (std::size_t i = first[at(key)]; i < first[at(key) + 1]; ++i) visit(runs[i]);
+  }
+  // The first slot of a run whose place is at least this; its end if there is none.
+  std::size_t from(const Run& run, i32 place) const;
   void force(const Forced& edge);
   void read(std::size_t number);
   void conflict(std::size_t number);
-  const Slot* last(i32 key, i32 chain, i32 place) const;
-  const Slot* earliest(i32 key, i32 chain, i32 place) const;
 };
 
 inline void Saturation::begin() {
-  const std::size_t n = static_cast<std::size_t>(in.vertices);
-  head.assign(n, -1);
-  head_in.assign(n, -1);
-  next_in.reserve(in.edges);
-  from.reserve(in.edges);
-  next.reserve(in.edges);
-  to.reserve(in.edges);
-  missing.assign(n, 0);
-  for (std::size_t i = 0; i < in.edges; ++i) link(in.source[i], in.target[i]);
-  before.assign(n * static_cast<std::size_t>(in.chains), -1);
-  after.assign(n * static_cast<std::size_t>(in.chains), NEVER);
+  order.fill(in.vertices, in.source, in.target, in.edges);
+  before.fill(in.vertices, in.chains, -1);
+  after.fill(in.vertices, in.chains, NEVER);
   for (i32 event = 0; event < in.events; ++event) {
-    row(before, event)[in.chain[event]] = in.place[event];
-    row(after, event)[in.chain[event]] = in.place[event];
+    before[event][in.chain[event]] = in.place[event];
+    after[event][in.chain[event]] = in.place[event];
   }
-  dirty.assign(n, 1);
-  grown.assign(n, 1);
-  shrunk.assign(n, 1);
-  first.assign(static_cast<std::size_t>(in.keys) + 1, 0);
-  for (std::size_t i = 0; i < in.writes; ++i) ++first[static_cast<std::size_t>(in.written[i]) + 1];
-  for (std::size_t key = 0; key < static_cast<std::size_t>(in.keys); ++key) {
-    first[key + 1] += first[key];
-  }
+  find_runs();
+}
+
+inline void Saturation::find_runs() {
+  const std::size_t keys = at(in.keys);
+  std::vector<std::size_t> begins(keys + 1, 0);
+  for (std::size_t i = 0; i < in.writes; ++i) ++begins[at(in.written[i]) + 1];
+  for (std::size_t key = 0; key < keys; ++key) begins[key + 1] += begins[key];
   slots.resize(in.writes);
-  std::vector<std::size_t> at(first.begin(), first.end() - 1);
+  std::vector<std::size_t> next(begins.begin(), begins.end() - 1);
   for (std::size_t i = 0; i < in.writes; ++i) {
-    const i32 event = commit(in.author[i]);
-    slots[at[static_cast<std::size_t>(in.written[i])]++] = {in.chain[event], in.place[event],
-                                                            in.author[i]};
+    slots[next[at(in.written[i])]++] = {in.place[commit(in.author[i])], in.author[i]};
   }
-  for (std::size_t key = 0; key < static_cast<std::size_t>(in.keys); ++key) {
-    std::sort(slots.begin() + static_cast<std::ptrdiff_t>(first[key]),
-              slots.begin() + static_cast<std::ptrdiff_t>(first[key + 1]),
-              [](const Slot& a, const Slot& b) {
-                return a.chain != b.chain ? a.chain < b.chain : a.place < b.place;
-              });
-  }
-  index();
-}
-
-// Where the commits of each chain begin, if that table is not too large.
-inline void Saturation::index() {
-  const std::size_t keys = static_cast<std::size_t>(in.keys);
-  const std::size_t width = static_cast<std::size_t>(in.chains) + 1;
-  if (keys * width > TABLE_MAX) return;
-  begins.assign(keys * width, 0);
+  const auto chain = [this](const Slot& slot) { return in.chain[commit(slot.author)]; };
+  first.assign(keys + 1, 0);
   for (std::size_t key = 0; key < keys; ++key) {
-    i32* counts = begins.data() + key * width;
-    for (std::size_t at = first[key]; at < first[key + 1]; ++at) ++counts[slots[at].chain + 1];
-    for (std::size_t chain = 1; chain < width; ++chain) counts[chain] += counts[chain - 1];
-  }
-}
-
-// The commits of a key on a chain; of the whole key where there is no table.
-inline std::pair<const Saturation::Slot*, const Saturation::Slot*> Saturation::range(
-    i32 key, i32 chain) const {
-  const std::size_t at = static_cast<std::size_t>(key);
-  const Slot* base = slots.data() + first[at];
-  if (begins.empty()) return {base, slots.data() + first[at + 1]};
-  const i32* counts = begins.data() + at * (static_cast<std::size_t>(in.chains) + 1) + chain;
-  return {base + counts[0], base + counts[1]};
-}
-
-inline void Saturation::link(i32 a, i32 b) {
-  next.push_back(head[static_cast<std::size_t>(a)]);
-  to.push_back(b);
-  head[static_cast<std::size_t>(a)] = static_cast<i32>(to.size()) - 1;
-  next_in.push_back(head_in[static_cast<std::size_t>(b)]);
-  from.push_back(a);
-  head_in[static_cast<std::size_t>(b)] = static_cast<i32>(from.size()) - 1;
-  if (sorted && position[static_cast<std::size_t>(a)] >= position[static_cast<std::size_t>(b)]) {
-    sorted = false;
-  }
-  ++missing[static_cast<std::size_t>(b)];
-}
-
-// A topological order; false if there is a cycle.
-inline bool Saturation::sort() {
-  if (sorted) return true;
-  std::vector<i32> left(missing);
-  order.clear();
-  order.reserve(left.size());
-  for (i32 v = 0; v < in.vertices; ++v) {
-    if (left[static_cast<std::size_t>(v)] == 0) order.push_back(v);
-  }
-  for (std::size_t at = 0; at < order.size(); ++at) {
-    for (i32 e = head[static_cast<std::size_t>(order[at])]; e >= 0;
-         e = next[static_cast<std::size_t>(e)]) {
-      const i32 target = to[static_cast<std::size_t>(e)];
-      if (--left[static_cast<std::size_t>(target)] == 0) order.push_back(target);
+    std::sort(slots.begin() + static_cast<std::ptrdiff_t>(begins[key]),
+              slots.begin() + static_cast<std::ptrdiff_t>(begins[key + 1]),
+              [&](const Slot& a, const Slot& b) {
+                return chain(a) != chain(b) ? chain(a) < chain(b) : a.place < b.place;
+              });
+    for (std::size_t i = begins[key], end = i; i < begins[key + 1]; i = end) {
+      while (end < begins[key + 1] && chain(slots[end]) == chain(slots[i])) ++end;
+      runs.push_back({chain(slots[i]), slots[i].place, slots[end - 1].place, i, end});
     }
-  }
-  if (order.size() != left.size()) return false;
-  position.resize(order.size());
-  for (std::size_t at = 0; at < order.size(); ++at) {
-    position[static_cast<std::size_t>(order[at])] = static_cast<i32>(at);
-  }
-  sorted = true;
-  return true;
-}
-
-// What precedes each vertex, from those whose clock changed or that have a new edge.
-inline void Saturation::forward() {
-  std::vector<unsigned char> moved(dirty);
-  for (const i32 v : order) {
-    if (!moved[static_cast<std::size_t>(v)]) continue;
-    const i32* mine = row(before, v);
-    for (i32 e = head[static_cast<std::size_t>(v)]; e >= 0; e = next[static_cast<std::size_t>(e)]) {
-      const i32 target = to[static_cast<std::size_t>(e)];
-      i32* theirs = row(before, target);
-      // Without branches, so that the compiler takes several at a time.
-      i32 more = 0;
-      for (i32 c = 0; c < in.chains; ++c) {
-        const i32 a = mine[c], b = theirs[c];
-        more |= a > b;
-        theirs[c] = a > b ? a : b;
-      }
-      if (more != 0) moved[static_cast<std::size_t>(target)] = grown[static_cast<std::size_t>(target)] = 1;
-    }
+    first[key + 1] = runs.size();
   }
 }
 
-// What each vertex precedes, from those that have a new edge or precede one whose clock changed.
-inline void Saturation::backward() {
-  std::vector<unsigned char> moved(dirty);
-  for (std::size_t at = order.size(); at-- > 0;) {
-    const std::size_t v = static_cast<std::size_t>(order[at]);
-    if (!moved[v]) continue;
-    i32* mine = row(after, order[at]);
-    i32 fewer = 0;
-    for (i32 e = head[v]; e >= 0; e = next[static_cast<std::size_t>(e)]) {
-      const i32* theirs = row(after, to[static_cast<std::size_t>(e)]);
-      for (i32 c = 0; c < in.chains; ++c) {
-        const i32 a = theirs[c], b = mine[c];
-        fewer |= a < b;
-        mine[c] = a < b ? a : b;
-      }
-    }
-    if (fewer == 0) continue;
-    shrunk[v] = 1;
-    for (i32 e = head_in[v]; e >= 0; e = next_in[static_cast<std::size_t>(e)]) {
-      moved[static_cast<std::size_t>(from[static_cast<std::size_t>(e)])] = 1;
-    }
-  }
-}
-
-inline const Saturation::Slot* Saturation::last(i32 key, i32 chain, i32 place) const {
-  const auto [low, high] = range(key, chain);
-  if (low == high) return nullptr;
-  if (!begins.empty() && high - low <= FEW) {
-    const Slot* one = high;
-    while (one != low && (one - 1)->place > place) --one;
-    return one == low ? nullptr : one - 1;
-  }
-  const Slot* at = std::upper_bound(low, high, place, [chain](i32 limit, const Slot& slot) {
-    return slot.chain != chain ? slot.chain > chain : slot.place > limit;
-  });
-  return at != low && (at - 1)->chain == chain ? at - 1 : nullptr;
-}
-
-inline const Saturation::Slot* Saturation::earliest(i32 key, i32 chain, i32 place) const {
-  const auto [low, high] = range(key, chain);
-  if (low == high) return nullptr;
-  if (!begins.empty() && high - low <= FEW) {
-    const Slot* one = low;
-    while (one != high && one->place < place) ++one;
-    return one == high ? nullptr : one;
-  }
-  const Slot* at = std::lower_bound(low, high, place, [chain](const Slot& slot, i32 limit) {
-    return slot.chain != chain ? slot.chain < chain : slot.place < limit;
-  });
-  return at != high && at->chain == chain ? at : nullptr;
+inline std::size_t Saturation::from(const Run& run, i32 place) const {
+  if (place <= run.earliest) return run.begin;
+  return static_cast<std::size_t>(
+      std::partition_point(slots.begin() + static_cast<std::ptrdiff_t>(run.begin),
+                           slots.begin() + static_cast<std::ptrdiff_t>(run.end),
+                           [place](const Slot& slot) { return slot.place < place; }) -
+      slots.begin());
 }
 
 inline void Saturation::force(const Forced& edge) {
   forced.push_back(edge);
-  link(edge.source, edge.target);
-  dirty[static_cast<std::size_t>(edge.source)] = 1;
+  order.add(edge.source, edge.target);
+  before.moved[at(edge.source)] = 1;
+  after.moved[at(edge.target)] = 1;
 }
 
 inline void Saturation::read(std::size_t number) {
-  const i32 reader = in.reader[number], writer = in.writer[number], key = in.key[number];
-  const i32 rs = start(reader), rc = commit(reader), ws = start(writer), wc = commit(writer);
-  for (i32 chain = 0; chain < in.chains; ++chain) {
-    i32 limit = row(before, rs)[chain];
-    if (chain == in.chain[rc]) limit = std::min(limit, in.place[rc] - 1);
-    if (limit >= 0) {
-      const Slot* found = last(key, chain, limit);
-      if (found != nullptr && found->author != writer) {
-        const i32 other = found->author;
-        if (!precedes(commit(other), ws)) force({commit(other), ws, 0, reader, writer, other});
+  const i32 reader = in.reader[number], writer = in.writer[number];
+  const i32 reads = start(reader), began = start(writer);
+  const i32 *reader_before = before[reads], *reader_after = after[reads];
+  const i32 *writer_before = before[began], *writer_after = after[began];
+  const auto others = [&](std::size_t slot) {
+    return slots[slot].author != reader && slots[slot].author != writer;
+  };
+  each_run(in.key[number], [&](const Run& run) {
+    // The last that precedes the reader precedes the writer, which is not known yet.
+    const i32 low = writer_before[run.chain], high = reader_before[run.chain];
+    if (run.latest > low && run.earliest <= high) {
+      std::size_t slot = from(run, high + 1);
+      while (slot > run.begin && slots[slot - 1].place > low && !others(slot - 1)) --slot;
+      if (slot > run.begin && slots[slot - 1].place > low) {
+        const i32 other = slots[slot - 1].author;
+        force({commit(other), began, 0, reader, writer, other});
       }
     }
-    limit = row(after, ws)[chain];
-    if (chain == in.chain[wc]) limit = std::max(limit, in.place[wc] + 1);
-    if (limit != NEVER) {
-      const Slot* found = earliest(key, chain, limit);
-      if (found != nullptr && found->author != reader) {
-        const i32 other = found->author;
-        if (!precedes(rs, commit(other))) force({rs, commit(other), 1, reader, writer, other});
+    // The first that follows the writer follows the reader.
+    const i32 since = writer_after[run.chain], until = reader_after[run.chain];
+    if (run.latest >= since && run.earliest < until) {
+      std::size_t slot = from(run, since);
+      while (slot < run.end && slots[slot].place < until && !others(slot)) ++slot;
+      if (slot < run.end && slots[slot].place < until) {
+        const i32 other = slots[slot].author;
+        force({reads, commit(other), 1, reader, writer, other});
       }
     }
-  }
+  });
 }
 
 // Of two that write a key, the one whose start precedes the other's commit commits first.
 inline void Saturation::conflict(std::size_t number) {
-  const i32 author = in.author[number], key = in.written[number];
-  for (i32 chain = 0; chain < in.chains; ++chain) {
-    i32 limit = row(after, start(author))[chain];
-    if (chain == in.chain[commit(author)]) limit = std::max(limit, in.place[commit(author)] + 1);
-    if (limit == NEVER) continue;
-    const Slot* found = earliest(key, chain, limit);
-    if (found != nullptr && !precedes(commit(author), start(found->author))) {
-      force({commit(author), start(found->author), 0, -1, found->author, author});
+  const i32 author = in.author[number];
+  const i32 *since = after[start(author)], *until = after[commit(author)];
+  each_run(in.written[number], [&](const Run& run) {
+    if (run.latest < since[run.chain] || run.earliest > until[run.chain]) return;
+    std::size_t slot = from(run, since[run.chain]);
+    if (slot < run.end && slots[slot].author == author) ++slot;
+    // A start lies one place before its commit.
+    if (slot < run.end && slots[slot].place <= until[run.chain]) {
+      const i32 other = slots[slot].author;
+      force({commit(author), start(other), 0, -1, other, author});
     }
-  }
+  });
 }
 
 inline Status Saturation::run(int rounds_max, std::size_t forced_max) {
   begin();
   for (int round = 0;; ++round) {
-    if (!sort()) return Status::CYCLIC;
-    forward();
-    backward();
-    std::fill(dirty.begin(), dirty.end(), 0);
+    if (!order.sort()) return Status::CYCLIC;
+    before.spread(order.places.begin(), order.places.end(), order.out);
+    after.spread(order.places.rbegin(), order.places.rend(), order.in);
     if (round >= rounds_max || forced.size() > forced_max) return Status::INCOMPLETE;
     const std::size_t known = forced.size();
     for (std::size_t i = 0; i < in.reads; ++i) {
-      if (grown[static_cast<std::size_t>(start(in.reader[i]))] ||
-          shrunk[static_cast<std::size_t>(start(in.writer[i]))]) {
-        read(i);
-      }
+      if (before.changed[at(start(in.reader[i]))] || after.changed[at(start(in.writer[i]))]) read(i);
     }
     if (in.snapshot) {
       for (std::size_t i = 0; i < in.writes; ++i) {
-        if (shrunk[static_cast<std::size_t>(start(in.author[i]))]) conflict(i);
+        if (after.changed[at(start(in.author[i]))]) conflict(i);
       }
     }
     if (forced.size() == known) return Status::COMPLETE;
-    std::fill(grown.begin(), grown.end(), 0);
-    std::fill(shrunk.begin(), shrunk.end(), 0);
+    std::fill(before.changed.begin(), before.changed.end(), 0);
+    std::fill(after.changed.begin(), after.changed.end(), 0);
   }
 }
 
@@ -339,34 +199,39 @@ inline bool Saturation::possible(std::size_t most, std::vector<i32>& pairs) cons
     pairs.push_back(a);
     pairs.push_back(b);
   };
-  for (std::size_t i = 0; i < in.reads; ++i) {
-    const i32 reader = in.reader[i], writer = in.writer[i], key = in.key[i];
-    for (i32 chain = 0; chain < in.chains; ++chain) {
-      // Neither known to precede the writer, nor to follow the reader.
-      const Slot* slot = earliest(key, chain, row(before, start(writer))[chain] + 1);
-      const Slot* end = slots.data() + first[static_cast<std::size_t>(key) + 1];
-      const i32 limit = row(after, start(reader))[chain];
-      for (; slot != nullptr && slot != end && slot->chain == chain && slot->place < limit; ++slot) {
-        if (slot->author == reader || slot->author == writer) continue;
-        add(slot->author, writer);
-        add(writer, slot->author);
-        add(reader, slot->author);
-        if (pairs.size() > 2 * most) return false;
+  bool all = true;
+  // Visits those known neither to precede low nor to follow high.
+  const auto between = [&](i32 key, i32 low, i32 high, i32 extra, auto visit) {
+    each_run(key, [&](const Run& run) {
+      const i32 above = before[low][run.chain], below = after[high][run.chain];
+      if (run.latest <= above || run.earliest - extra >= below) return;
+      for (std::size_t slot = from(run, above + 1); all && slot < run.end; ++slot) {
+        if (slots[slot].place - extra >= below) break;
+        visit(slots[slot].author);
+        all = pairs.size() <= 2 * most;
       }
+    });
+    return all;
+  };
+  for (std::size_t i = 0; i < in.reads; ++i) {
+    const i32 reader = in.reader[i], writer = in.writer[i];
+    if (!between(in.key[i], start(writer), start(reader), 0, [&](i32 other) {
+          if (other == reader || other == writer) return;
+          add(other, writer);
+          add(writer, other);
+          add(reader, other);
+        })) {
+      return false;
     }
   }
   for (std::size_t i = 0; in.snapshot && i < in.writes; ++i) {
-    const i32 author = in.author[i], key = in.written[i];
-    for (i32 chain = 0; chain < in.chains; ++chain) {
-      const Slot* slot = earliest(key, chain, row(before, start(author))[chain] + 1);
-      const Slot* end = slots.data() + first[static_cast<std::size_t>(key) + 1];
-      const i32 limit = row(after, commit(author))[chain];
-      for (; slot != nullptr && slot != end && slot->chain == chain && slot->place <= limit; ++slot) {
-        if (slot->author == author || precedes(commit(author), start(slot->author))) continue;
-        add(slot->author, author);
-        add(author, slot->author);
-        if (pairs.size() > 2 * most) return false;
-      }
+    const i32 author = in.author[i];
+    if (!between(in.written[i], start(author), commit(author), 1, [&](i32 other) {
+          if (other == author) return;
+          add(other, author);
+          add(author, other);
+        })) {
+      return false;
     }
   }
   return true;
