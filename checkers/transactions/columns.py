@@ -12,7 +12,7 @@ may have happened; those of ``fail`` did not, and whoever saw them saw an aborte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,10 +24,12 @@ from checkers.transactions.micro_operations import LIST, Kind, Unsupported, micr
 from checkers.transactions.native import natively
 from harness.core.history import History
 
-__all__ = ["LIST", "Kind", "Transactions", "Unsupported", "ingest"]
+__all__ = ["LIST", "Kind", "Transactions", "Unsupported", "ingest", "pieces"]
 
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int32]
+
+_PIECE = 1 << 18
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -114,3 +116,9 @@ def ingest(history: History) -> Transactions:
         keys=found.keys,
         values=found.values,
     )
+
+
+def pieces(count: int) -> Iterator[slice]:
+    """Slices that make up ``count`` rows. Of millions of rows, what lies between two results is
+    better found piece by piece: new memory costs more than the arithmetic."""
+    return (slice(begin, min(begin + _PIECE, count)) for begin in range(0, count, _PIECE))

@@ -218,11 +218,13 @@ def _incomplete(versions: Versions, inference: Inference) -> tuple[str, str]:
 
 def _details(transactions: Transactions, versions: Versions, committed_: int) -> dict[str, Any]:
     outcome = transactions.outcome
+    used = np.zeros(len(transactions.keys), dtype=bool)
+    used[transactions.key] = True
     return {
         "transactions": committed_,
         "indeterminate": int((outcome == Type.INFO).sum()),
         "failed": int((outcome == Type.FAIL).sum()),
-        "keys": int((np.bincount(transactions.key, minlength=1) > 0).sum()),
+        "keys": int(used.sum()),
         "reads": len(versions.reads),
         "appends": len(versions.appends.rows),
         "versions": len(versions.value),

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from checkers.transactions.columns import Transactions
+from checkers.transactions.columns import Transactions, pieces
 from checkers.transactions.dependencies import Dependencies, Edge
 from harness.core.history import stable_order
 from harness.core.operation import Type
@@ -58,15 +58,17 @@ def graph_of(
     kind, detail = np.empty(room, dtype=np.uint8), np.empty(room, dtype=np.int64)
     end = 0
     for some in edges:
-        kept = np.flatnonzero(some.before != some.after)
-        begin, end = end, end + len(kept)
-        here = slice(begin, end)
-        np.take(some.before, kept, out=source[here])
-        np.take(some.after, kept, out=target[here])
-        kind[here] = some.kind
-        detail[here] = some.target[kept]
-        detail[here] <<= 32
-        detail[here] |= some.source[kept]
+        for piece in pieces(len(some.before)):
+            before, after = some.before[piece], some.after[piece]
+            kept = np.flatnonzero(before != after)
+            begin, end = end, end + len(kept)
+            here = slice(begin, end)
+            np.take(before, kept, out=source[here])
+            np.take(after, kept, out=target[here])
+            kind[here] = some.kind
+            detail[here] = some.target[piece][kept]
+            detail[here] <<= 32
+            detail[here] |= some.source[piece][kept]
     for why, a, b in others:
         begin, end = end, end + len(a)
         here = slice(begin, end)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from checkers.transactions import versions_twin
-from checkers.transactions.columns import LIST, Kind, Transactions, Unsupported
+from checkers.transactions.columns import LIST, Kind, Transactions, Unsupported, pieces
 from harness.core import kernels
 from harness.core.operation import Type
 
@@ -105,6 +105,12 @@ class Appends:
 
     def of(self, key: Codes, value: Codes) -> Codes:
         """The row that appended each ``value`` to its ``key``; NOBODY or AMBIGUOUS."""
+        result = np.full(len(key), NOBODY, dtype=np.int32)
+        for piece in pieces(len(key)):
+            self._fill(key[piece], value[piece], result[piece])
+        return result
+
+    def _fill(self, key: Codes, value: Codes, result: Codes) -> None:
         offset = value.astype(np.int64) - self._low[key]
         inside = (offset >= 0) & (offset < self._width[key])
         code = np.where(inside, self._base[key] + offset, 0)
@@ -112,9 +118,7 @@ class Appends:
             name = code
             code = np.minimum(np.searchsorted(self._names, name), len(self._names) - 1)
             inside &= self._names[code] == name
-        result = np.full(len(key), NOBODY, dtype=np.int32)
         result[inside] = self._row[code[inside]]
-        return result
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -152,17 +156,21 @@ class Versions:
         length, start = transactions.length, transactions.start
         keys = len(transactions.keys)
         rows = len(transactions.kind)
-        full = reads[length[reads] > 0]
         best = np.full(keys, -1, dtype=np.int64)
-        np.maximum.at(
-            best, transactions.key[full], (length[full].astype(np.int64) << 32) | (rows - full)
-        )
+        for piece in pieces(len(reads)):
+            full = reads[piece][length[reads[piece]] > 0]
+            np.maximum.at(
+                best, transactions.key[full], (length[full].astype(np.int64) << 32) | (rows - full)
+            )
         longest = np.where(best < 0, -1, rows - (best & 0xFFFFFFFF))
         prefix = np.ones(len(reads), dtype=bool)
-        model = longest[transactions.key[full]]
-        prefix[length[reads] > 0] = ~differ(
-            transactions.elements, start[full], start[model], length[full]
-        )
+        for piece in pieces(len(reads)):
+            some = length[reads[piece]] > 0
+            full = reads[piece][some]
+            model = longest[transactions.key[full]]
+            prefix[piece][some] = ~differ(
+                transactions.elements, start[full], start[model], length[full]
+            )
         seen = np.flatnonzero(longest >= 0)
         size = np.zeros(keys, dtype=np.int64)
         size[seen] = length[longest[seen]]

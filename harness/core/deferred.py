@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 
 from harness.core import kernels
 
-__all__ = ["Deferred", "Texts", "json_texts"]
+__all__ = ["Block", "Deferred", "Texts", "json_texts"]
 
 Ints = NDArray[np.int64]
-Texts = tuple[tuple[bytes, ...], Ints, Ints]
+Block = bytes | memoryview
+Texts = tuple[tuple[Block, ...], Ints, Ints]
 """Blocks of JSON without blanks, and where in these, as if they stood one after another, each value
 begins and ends: ``int64[n]``. None crosses blocks."""
 
@@ -44,7 +45,7 @@ class Deferred(Sequence[Any]):
     __slots__ = ("_bases", "_begins", "_blocks", "_ends", "_plain")
 
     def __init__(
-        self, blocks: Sequence[bytes], begins: Ints, ends: Ints, plain: Mapping[int, Any]
+        self, blocks: Sequence[Block], begins: Ints, ends: Ints, plain: Mapping[int, Any]
     ) -> None:
         self._blocks, self._begins, self._ends = tuple(blocks), begins, ends
         self._bases = np.cumsum([0, *map(len, self._blocks)], dtype=np.int64)

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from harness.core import kernels
-from harness.core.deferred import Deferred
+from harness.core.deferred import Block, Deferred
 from harness.formats.columns import Columns, Ints, Unusual
 from harness.formats.packed import BROKEN, open_packed
 
@@ -27,7 +27,7 @@ __all__ = ["tokenize", "tokenize_pieces"]
 _PIECE = 1 << 22
 _FORMATS = {"json": 0, "edn": 1}
 
-Table = tuple[int, bytes, bytes, bytes, tuple[bytes, bytes, tuple[bytes, ...]]]
+Table = tuple[int, bytes, bytes, bytes, tuple[bytes, bytes, tuple[Block, ...]]]
 """As ``tokens_tables`` says it."""
 
 Decode = Callable[[str], list[Any]]

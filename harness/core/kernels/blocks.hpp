@@ -1,21 +1,14 @@
-// A column that grows without being copied: blocks, given away one by one.
+// Text that grows and never moves: blocks, given away one by one.
 #pragma once
 #include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <vector>
 
-// A vector that doubles holds half as much again, and its copy for Python as much once more; of a
-// million transactions that is a gigabyte.
-template <typename T>
 class Blocks {
  public:
-  void push(T item) {
-    if (next_ == end_) grow(1);
-    *next_++ = item;
-  }
-  // Room for so many items in a row, of which no more than these are then used (see advance).
-  T* room(std::size_t count) {
+  // Room for so many bytes in a row, of which no more than these are then used (see advance).
+  char* room(std::size_t count) {
     if (static_cast<std::size_t>(end_ - next_) < count) grow(count);
     return next_;
   }
@@ -24,14 +17,14 @@ class Blocks {
     return blocks_.empty() ? 0 : before_ + static_cast<std::size_t>(next_ - blocks_.back().get());
   }
   std::size_t blocks() const { return blocks_.size(); }
-  // Calls take(begin, count) for each block in turn; it is freed then. Nothing is left.
+  // Calls take(block, count) for each block in turn, which is its owner then. Nothing is left.
   template <typename Take>
   void drain(Take take) {
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
       const bool last = i + 1 == blocks_.size();
-      take(blocks_[i].get(),
-           last ? static_cast<std::size_t>(next_ - blocks_[i].get()) : counts_[i]);
-      blocks_[i].reset();
+      const std::size_t count =
+          last ? static_cast<std::size_t>(next_ - blocks_[i].get()) : counts_[i];
+      take(std::move(blocks_[i]), count);
     }
     blocks_.clear();
     counts_.clear();
@@ -45,12 +38,11 @@ class Blocks {
   static constexpr std::size_t FIRST = 1 << 10, MOST = std::size_t{1} << 26;
 
   void grow(std::size_t count) {
-    const std::size_t most = MOST / sizeof(T);
-    const std::size_t usual = blocks_.empty() ? FIRST : std::min(2 * size(), most);
+    const std::size_t usual = blocks_.empty() ? FIRST : std::min(2 * size(), MOST);
     const std::size_t room = std::max(usual, count);
     counts_.reserve(counts_.size() + 1);
     blocks_.reserve(blocks_.size() + 1);
-    std::unique_ptr<T[]> block(new T[room]);
+    std::unique_ptr<char[]> block(new char[room]);
     if (!blocks_.empty()) {
       counts_.push_back(static_cast<std::size_t>(next_ - blocks_.back().get()));
       before_ += counts_.back();
@@ -60,9 +52,9 @@ class Blocks {
     blocks_.push_back(std::move(block));
   }
 
-  std::vector<std::unique_ptr<T[]>> blocks_;
+  std::vector<std::unique_ptr<char[]>> blocks_;
   std::vector<std::size_t> counts_;  // of all but the last
-  std::size_t before_ = 0;           // items in all but the last
-  T* next_ = nullptr;
-  T* end_ = nullptr;
+  std::size_t before_ = 0;           // bytes in all but the last
+  char* next_ = nullptr;
+  char* end_ = nullptr;
 };

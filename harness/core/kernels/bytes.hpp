@@ -1,9 +1,11 @@
 // Columns from and to Python.
 #pragma once
 #include "blocks.hpp"
+#include "growing.hpp"
 #include "native.hpp"
 
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -13,28 +15,34 @@ PyObject* bytes_of(const std::vector<T>& items) {
                                    static_cast<Py_ssize_t>(items.size() * sizeof(T)));
 }
 
-// All that is in some blocks, which are empty then: there are never two copies of more than one.
+// The same without a copy; the column is empty then.
 template <typename T>
-PyObject* drained(Blocks<T>& blocks) {
-  PyObject* bytes =
-      PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(blocks.size() * sizeof(T)));
+PyObject* given(Growing<T>& items) {
+  const std::size_t size = items.size() * sizeof(T);
+  return given(items.release(), size, std::free);
+}
+
+// All that is in some blocks, one after another. These are empty then.
+inline PyObject* joined(Blocks& blocks) {
+  PyObject* bytes = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(blocks.size()));
   if (bytes == nullptr) return nullptr;
   char* to = PyBytes_AsString(bytes);
-  blocks.drain([&to](const T* begin, std::size_t count) {
-    if (count != 0) std::memcpy(to, begin, count * sizeof(T));
-    to += count * sizeof(T);
+  blocks.drain([&to](std::unique_ptr<char[]> block, std::size_t count) {
+    if (count != 0) std::memcpy(to, block.get(), count);
+    to += count;
   });
   return bytes;
 }
 
 // The blocks themselves, which are gone then.
-inline PyObject* drained_blocks(Blocks<char>& text) {
-  PyObject* tuple = PyTuple_New(static_cast<Py_ssize_t>(text.blocks()));
+inline PyObject* given(Blocks& blocks) {
+  PyObject* tuple = PyTuple_New(static_cast<Py_ssize_t>(blocks.blocks()));
   Py_ssize_t place = 0;
-  text.drain([&tuple, &place](const char* begin, std::size_t count) {
+  blocks.drain([&tuple, &place](std::unique_ptr<char[]> block, std::size_t count) {
     if (tuple == nullptr) return;
-    PyObject* bytes = PyBytes_FromStringAndSize(begin, static_cast<Py_ssize_t>(count));
-    if (bytes == nullptr || PyTuple_SetItem(tuple, place++, bytes) < 0) Py_CLEAR(tuple);
+    const auto release = [](void* data) { delete[] static_cast<char*>(data); };
+    PyObject* one = given(block.release(), count, release);
+    if (one == nullptr || PyTuple_SetItem(tuple, place++, one) < 0) Py_CLEAR(tuple);
   });
   return tuple;
 }

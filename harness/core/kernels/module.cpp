@@ -11,6 +11,10 @@ static PyModuleDef definition = {
 PyMODINIT_FUNC PyInit__native() {
   PyObject* module = PyModule_Create(&definition);
   if (module == nullptr) return nullptr;
+  if (!memory_ready()) {
+    Py_DECREF(module);
+    return nullptr;
+  }
   for (PyMethodDef* methods :
        {causal_methods, causal_reads_methods, graph_methods, replay_methods, saturation_methods,
         search_methods, sessions_methods, tokens_methods, transactions_methods, versions_methods}) {

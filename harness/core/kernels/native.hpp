@@ -6,6 +6,13 @@
 #endif
 #include <Python.h>
 
+#include <cstddef>
+
+// A view of memory, which is released when nobody needs it any more, or at once if there is an error
+// (null).
+PyObject* given(void* data, std::size_t size, void (*release)(void*));
+bool memory_ready();  // before the first of them; false with an error set
+
 // The functions of each subject, ended by a row of null pointers.
 extern PyMethodDef causal_methods[];
 extern PyMethodDef causal_reads_methods[];

@@ -26,8 +26,8 @@ using tokens::Span;
 using tokens::Table;
 
 struct Columns {
-  Blocks<unsigned char> write;
-  Blocks<i64> key, value, session, transaction;
+  Growing<unsigned char> write;
+  Growing<i64> key, value, session, transaction;
   void push(bool is_write, i64 key_, i64 value_, i64 session_, i64 transaction_) {
     write.push(is_write);
     key.push(key_);
@@ -150,9 +150,9 @@ PyObject* sessions_read(PyObject*, PyObject* args) {
   PyBuffer_Release(&data);
   if (!memory) return PyErr_NoMemory();
   if (!usual) return Py_NewRef(Py_None);
-  return Py_BuildValue("NNNNN", drained(columns.write), drained(columns.key),
-                       drained(columns.value), drained(columns.session),
-                       drained(columns.transaction));
+  return Py_BuildValue("NNNNN", given(columns.write), given(columns.key),
+                       given(columns.value), given(columns.session),
+                       given(columns.transaction));
 }
 
 // --- values ---------------------------------------------------------------------------------
@@ -249,7 +249,7 @@ PyObject* sessions_values(PyObject*, PyObject* args) {
   if (!memory) return PyErr_NoMemory();
   writer.table.forget();
   return Py_BuildValue("NNN", bytes_of(writer.codes), bytes_of(writer.sizes),
-                       drained_blocks(writer.table.deferred_text));
+                       given(writer.table.deferred_text));
 }
 
 }  // namespace

@@ -13,7 +13,7 @@
 //   What the codes 1 to count mean, for functions, keys, values, nodes, errors and extras (fields
 //   that are read only to see whether they are well-formed). json: values with a comma after each,
 //   in order of code, but for codes (int32[]), whose EDN is in text, with a newline after each, and
-//   for what is deferred: codes (int32[]), sizes (int64[]) and blocks, bytes in which the JSON of
+//   for what is deferred: codes (int32[]), sizes (int64[]) and blocks, in which the JSON of
 //   these stands without anything between; no text crosses blocks.
 // One of them is used by one thread at a time (RuntimeError).
 #include "bytes.hpp"
@@ -168,8 +168,8 @@ PyObject* table(Reader& reader, Which which) {
   PyObject* deferred_codes = bytes_of(deferred);
   PyObject* deferred_sizes = bytes_of(sizes);
   std::vector<i64>().swap(sizes);
-  PyObject* json = drained(reader.json(which));
-  PyObject* blocks = drained_blocks(one.deferred_text);
+  PyObject* json = joined(reader.json(which));
+  PyObject* blocks = given(one.deferred_text);
   return Py_BuildValue("nNy#N(NNN)", count, json, text.data(),
                        static_cast<Py_ssize_t>(text.size()), codes, deferred_codes, deferred_sizes,
                        blocks);

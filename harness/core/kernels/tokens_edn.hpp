@@ -25,7 +25,7 @@ class EdnReader : public Reader {
       begin = at;
     }
   }
-  Blocks<char>& json(Which which) override { return json_[which]; }
+  Blocks& json(Which which) override { return json_[which]; }
   const std::vector<i32>& others(Which which) const override { return others_[which]; }
 
  private:
@@ -223,7 +223,7 @@ class EdnReader : public Reader {
   }
 
   char opener_ = 0;
-  Blocks<char> json_[TABLES];
+  Blocks json_[TABLES];
   std::string scratch_;
   PlainEdn plain_;
   std::vector<i32> others_[TABLES];

@@ -124,7 +124,7 @@ class Table {
     std::vector<Entry>().swap(entries_);
     std::vector<i32>().swap(slots_);
   }
-  Blocks<char> plain, deferred_text;
+  Blocks plain, deferred_text;
 
  private:
   struct Entry {
@@ -135,7 +135,7 @@ class Table {
   static constexpr std::size_t ENTRIES_MAX = std::size_t{1} << 30;
 
   const char* kept(Span span, bool deferred) {
-    Blocks<char>& blocks = deferred ? deferred_text : plain;
+    Blocks& blocks = deferred ? deferred_text : plain;
     const std::size_t size = span.size() + (deferred ? 0 : 1);
     char* begin = blocks.room(size);
     std::memcpy(begin, span.begin, span.size());
@@ -201,7 +201,7 @@ class Reader {
   virtual Found feed(const char*& begin, const char* end, bool last) = 0;
   // What is not deferred in the table, as the text of one JSON array's items, each with a comma after
   // it; and what JSON cannot say: codes, and their text as EDN, each with a newline after it.
-  virtual Blocks<char>& json(Which which) { return tables[which].plain; }
+  virtual Blocks& json(Which which) { return tables[which].plain; }
   virtual const std::vector<i32>& others(Which) const { return none_; }
 
   Table tables[TABLES];

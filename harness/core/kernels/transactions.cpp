@@ -3,15 +3,16 @@
 // json_places(bytes) -> (begins, ends) or None
 //   Where the items of a JSON array without blanks lie: int64[n] as bytes. None: no such array.
 // transactions_ingest(values, keys, mode, key, said, asked, answered) -> columns or None
-//   values, keys: (blocks, begins, ends): bytes, and where in these, as if they stood one after
+//   values, keys: (blocks, begins, ends): buffers, and where in these, as if they stood one after
 //   another, each text lies (int64[]). Of each operation: its mode (uint8, see Mode), key, what it
 //   says and what it asked for (int64: numbers of texts), and whether it says what was read (uint8).
-//   columns: first, kind, key, value, start, length, elements as bytes (see Transactions), and for
+//   columns: first, kind, key, value, start, length, elements (see Transactions), and for
 //   keys and values: integers (int64, by code), codes that are none (int32), and their JSON, with a
 //   comma after each. None: something unusual, ask the twin. ValueError: lengths that do not fit.
 #include "bytes.hpp"
 #include "transactions_json.hpp"
 
+#include <deque>
 #include <new>
 #include <stdexcept>
 
@@ -52,35 +53,41 @@ PyObject* json_places(PyObject*, PyObject* args) {
   return found ? Py_BuildValue("NN", bytes_of(begins), bytes_of(ends)) : Py_NewRef(Py_None);
 }
 
-// The blocks of some texts; they live as long as the tuple. False with an error set.
-bool take_blocks(PyObject* tuple, Texts& texts) {
-  i64 base = 0;
-  for (Py_ssize_t i = 0; i < PyTuple_Size(tuple); ++i) {
-    char* begin;
-    Py_ssize_t size;
-    if (PyBytes_AsStringAndSize(PyTuple_GetItem(tuple, i), &begin, &size) < 0) return false;
-    try {
-      texts.blocks.push_back({begin, begin + size});
-      texts.bases.push_back(base);
-    } catch (const std::bad_alloc&) {
-      PyErr_NoMemory();
-      return false;
+// The blocks of some texts, which are held as long as this lives.
+class Blocked {
+ public:
+  // False with an error set.
+  bool take(PyObject* tuple, Texts& texts) {
+    i64 base = 0;
+    for (Py_ssize_t i = 0; i < PyTuple_Size(tuple); ++i) {
+      try {
+        const Buffer<char>& block = held_.emplace_back(PyTuple_GetItem(tuple, i));
+        if (!block) return false;
+        texts.blocks.push_back({block.data(), block.data() + block.size()});
+        texts.bases.push_back(base);
+        base += static_cast<i64>(block.size());
+      } catch (const std::bad_alloc&) {
+        PyErr_NoMemory();
+        return false;
+      }
     }
-    base += size;
+    return true;
   }
-  return true;
-}
+
+ private:
+  std::deque<Buffer<char>> held_;
+};
 
 PyObject* table_of(Codes& codes) {
   return Py_BuildValue("NNN", bytes_of(codes.integers), bytes_of(codes.places),
-                       drained(codes.json()));
+                       joined(codes.json()));
 }
 
 PyObject* columns_of(Ingested& found) {
   PyObject* columns[] = {
-      drained(found.first),  drained(found.kind),     drained(found.key),
-      drained(found.value),  drained(found.start),    drained(found.length),
-      drained(found.elements), table_of(found.keys),  table_of(found.values)};
+      given(found.first),  given(found.kind),     given(found.key),
+      given(found.value),  given(found.start),    given(found.length),
+      given(found.elements), table_of(found.keys),  table_of(found.values)};
   constexpr Py_ssize_t COUNT = sizeof(columns) / sizeof(columns[0]);
   PyObject* tuple = PyTuple_New(COUNT);
   for (Py_ssize_t i = 0; i < COUNT; ++i) {
@@ -138,7 +145,8 @@ PyObject* transactions_ingest(PyObject*, PyObject* args) {
     return nullptr;
   }
   Texts values, keys;
-  if (!take_blocks(value_blocks, values) || !take_blocks(key_blocks, keys)) return nullptr;
+  Blocked held_values, held_keys;
+  if (!held_values.take(value_blocks, values) || !held_keys.take(key_blocks, keys)) return nullptr;
   values.begins = vb.data(), values.ends = ve.data(), values.count = vb.size();
   keys.begins = kb.data(), keys.ends = ke.data(), keys.count = kb.size();
   const Rows rows{mode.data(), key.data(), said.data(), asked.data(), answered.data(), count};

@@ -34,7 +34,7 @@ class Codes {
     if (code != FULL) places.push_back(code);
     return code;
   }
-  Blocks<char>& json() { return texts_.plain; }
+  Blocks& json() { return texts_.plain; }
 
   // By code; 0 for what is no integer.
   std::vector<i64> integers{0};

@@ -1,7 +1,7 @@
 // Micro-operations out of JSON, as columns. The texts are written without blanks, and equal values
 // are written the same; what is not read here is left to the twin in Python.
 #pragma once
-#include "blocks.hpp"
+#include "growing.hpp"
 #include "transactions_codes.hpp"
 
 namespace transactions {
@@ -87,9 +87,9 @@ class Ingested {
   }
   void end() { first.push(static_cast<i64>(kind.size())); }
 
-  Blocks<i64> first, start;
-  Blocks<signed char> kind;
-  Blocks<i32> key, value, length, elements;
+  Growing<i64> first, start;
+  Growing<signed char> kind;
+  Growing<i32> key, value, length, elements;
   Codes keys, values;
 
  private:
