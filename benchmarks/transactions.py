@@ -188,9 +188,7 @@ def check(path: Path, row: dict[str, Any]) -> None:
     """Load and check ``path``, and print what it took and what came out."""
     from harness import formats
     from harness.check_settings import read_settings
-    from harness.memory import keep_memory
 
-    keep_memory()  # as `harness check` does
     start = time.perf_counter()
     history = formats.read(path, format=row["format"])
     loaded_s = time.perf_counter() - start

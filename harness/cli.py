@@ -284,7 +284,6 @@ def check(
     """
     from harness.check import check_paths
     from harness.check import convert as convert_history
-    from harness.memory import keep_memory
     from harness.screen import print_verdict
 
     if (convert is None) != (output is None):
@@ -295,7 +294,6 @@ def check(
         convert_history(paths, convert, output, format=texts["format"])
         return 0
     console = _console(stderr=as_json)
-    keep_memory()
     results = check_paths(
         paths,
         **texts,
