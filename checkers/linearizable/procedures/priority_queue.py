@@ -38,17 +38,8 @@ from itertools import pairwise
 import numpy as np
 
 from checkers.linearizable.calls import Answer, Calls, Proof, Violation, Words
-from checkers.linearizable.procedures.buffers import (
-    ABOVE_ALL,
-    Empties,
-    Lives,
-    Terms,
-    cover,
-    covered,
-    decide,
-    stays,
-    while_inside,
-)
+from checkers.linearizable.procedures.buffers import Empties, Terms, decide, stays, while_inside
+from checkers.linearizable.procedures.lives import ABOVE_ALL, Lives, cover, covered
 from checkers.linearizable.registers import Ints
 
 __all__ = ["priority_queue"]

@@ -18,14 +18,8 @@ from functools import partial
 import numpy as np
 
 from checkers.linearizable.calls import Answer, Calls, Proof, Violation, Words
-from checkers.linearizable.procedures.buffers import (
-    Empties,
-    Lives,
-    Terms,
-    decide,
-    ending,
-    false_empties,
-)
+from checkers.linearizable.procedures.buffers import Empties, Terms, decide, ending, false_empties
+from checkers.linearizable.procedures.lives import Lives
 
 __all__ = ["queue"]
 

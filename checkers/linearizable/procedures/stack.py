@@ -42,14 +42,8 @@ from functools import partial
 import numpy as np
 
 from checkers.linearizable.calls import Answer, Calls, Proof, Violation, Words
-from checkers.linearizable.procedures.buffers import (
-    Empties,
-    Lives,
-    Terms,
-    decide,
-    ending,
-    false_empties,
-)
+from checkers.linearizable.procedures.buffers import Empties, Terms, decide, ending, false_empties
+from checkers.linearizable.procedures.lives import Lives
 from checkers.linearizable.registers import Ints
 
 __all__ = ["stack"]
