@@ -7,10 +7,11 @@ import random
 import numpy as np
 import pytest
 
-from checkers.transactions import versions, versions_twin
+from checkers.transactions import columns, versions, versions_twin
 from checkers.transactions.columns import ingest
 from checkers.transactions.versions import AMBIGUOUS, NOBODY, Appends, Versions
 from harness.core import kernels
+from harness.core.verdict import Validity
 from tests.checkers.list_append_cases import store
 from tests.checkers.list_append_oracle import build, tiny, verdict
 
@@ -113,6 +114,20 @@ def test_the_verdict_does_not_depend_on_the_kernels(monkeypatch: pytest.MonkeyPa
     compiled = [verdict(one) for one in histories]
     monkeypatch.setattr(kernels, "NATIVE", None)
     for one, expected in zip(histories, compiled, strict=True):
+        found = verdict(one)
+        assert found.validity is expected.validity
+        assert found.details == expected.details
+        assert [a.to_json() for a in found.anomalies] == [a.to_json() for a in expected.anomalies]
+
+
+def test_the_verdict_does_not_depend_on_the_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found piece by piece is what is found at once."""
+    histories = [tiny(random.Random(seed)) for seed in range(200)]
+    histories.append(store(random.Random(1), transactions=60))
+    at_once = [verdict(one) for one in histories]
+    assert {one.validity for one in at_once} == {*Validity}
+    monkeypatch.setattr(columns, "_PIECE", 3)
+    for one, expected in zip(histories, at_once, strict=True):
         found = verdict(one)
         assert found.validity is expected.validity
         assert found.details == expected.details

@@ -85,9 +85,9 @@ PyObject* table_of(Codes& codes) {
 
 PyObject* columns_of(Ingested& found) {
   PyObject* columns[] = {
-      given(found.first),  given(found.kind),     given(found.key),
-      given(found.value),  given(found.start),    given(found.length),
-      given(found.elements), table_of(found.keys),  table_of(found.values)};
+      given(found.first),    given(found.kind),    given(found.key),
+      given(found.value),    given(found.start),   given(found.length),
+      given(found.elements), table_of(found.keys), table_of(found.values)};
   constexpr Py_ssize_t COUNT = sizeof(columns) / sizeof(columns[0]);
   PyObject* tuple = PyTuple_New(COUNT);
   for (Py_ssize_t i = 0; i < COUNT; ++i) {
