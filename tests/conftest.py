@@ -24,6 +24,7 @@ from importlib.metadata import entry_points
 import pytest
 from hypothesis import HealthCheck, settings
 
+from harness.core import kernels
 from harness.core.contracts import Availability
 
 Require = Callable[[str], None]
@@ -54,6 +55,12 @@ def _program(name: str, package: str) -> Availability:
     return Availability(True, path)
 
 
+def _extension() -> Availability:
+    if kernels.NATIVE is None:
+        return Availability(False, "no compiled extension", "apt-get install g++ python3-dev")
+    return Availability(True, "compiled")
+
+
 def _substrate(name: str) -> Availability:
     (entry,) = entry_points(group="splitbrain.substrates", name=name)
     availability: Availability = entry.load()().probe()
@@ -66,6 +73,7 @@ _PROBES: dict[str, Callable[[], Availability]] = {
     "namespaces": lambda: _substrate("namespaces"),
     "etcd": lambda: _program("etcd", "etcd-server"),
     "chromium": lambda: _program("chromium", "chromium"),
+    "native": _extension,
 }
 
 
